@@ -1,0 +1,88 @@
+"""An embedded key-value store for fleets of agents: every address owns its own LMDB environment.
+
+>>> import pronto_lmdb
+>>> with pronto_lmdb.open("data") as store:  # doctest: +SKIP
+...     store["alice.research"]["plan"] = {"step": 1}
+
+:func:`open` returns a :class:`Store`; ``store[address]`` is a :class:`Keystore`, a mutable mapping whose every
+verb is atomic and durable. ``with keystore.transaction()`` makes many writes one, ``with keystore.view()``
+reads one consistent moment. All errors derive from :class:`ProntoError`.
+"""
+
+from __future__ import annotations
+
+from pronto_lmdb.address import Address
+from pronto_lmdb.config import Config
+from pronto_lmdb.errors import (
+    AddressExistsError,
+    AddressNotFoundError,
+    ConflictError,
+    CorruptStoreError,
+    FormatVersionError,
+    InvalidAddressError,
+    InvalidKeyError,
+    InvalidValueError,
+    KeyNotFoundError,
+    LockTimeoutError,
+    MigrationError,
+    ProntoError,
+    ReadOnlyError,
+    SnapshotError,
+    StoreClosedError,
+    StoreFullError,
+)
+from pronto_lmdb.key import Key
+from pronto_lmdb.keystore import Keystore
+from pronto_lmdb.store import Store, open  # noqa: A004 - the name of the contract, as in dbm and shelve
+from pronto_lmdb.transaction import Transaction
+from pronto_lmdb.values import Value
+from pronto_lmdb.view import View
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pronto_lmdb.results import AddressInfo, DeletedAddress, Entry, Stats
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Address",
+    "AddressExistsError",
+    "AddressInfo",
+    "AddressNotFoundError",
+    "Config",
+    "ConflictError",
+    "CorruptStoreError",
+    "DeletedAddress",
+    "Entry",
+    "FormatVersionError",
+    "InvalidAddressError",
+    "InvalidKeyError",
+    "InvalidValueError",
+    "Key",
+    "KeyNotFoundError",
+    "Keystore",
+    "LockTimeoutError",
+    "MigrationError",
+    "ProntoError",
+    "ReadOnlyError",
+    "SnapshotError",
+    "Stats",
+    "Store",
+    "StoreClosedError",
+    "StoreFullError",
+    "Transaction",
+    "Value",
+    "View",
+    "__version__",
+    "open",
+]
+
+_RESULTS = frozenset(["AddressInfo", "DeletedAddress", "Entry", "Stats"])
+
+
+def __getattr__(name: str) -> object:
+    if name in _RESULTS:  # their module needs typing and pathlib, which a quick command does without
+        from pronto_lmdb import results
+
+        return getattr(results, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

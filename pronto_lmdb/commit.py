@@ -1,0 +1,156 @@
+"""The commit path: every change of an environment goes through here, one transaction at a time."""
+
+from __future__ import annotations
+
+import lmdb
+
+from pronto_lmdb.record import STATE
+from pronto_lmdb.translation import translated
+from pronto_lmdb.identity import State
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pronto_lmdb.environment import Environment
+
+
+class StaleEnvironment(Exception):  # noqa: N818 - never leaves the library: the caller opens again
+    """The environment was closed, or no longer belongs to the address, when the writer's turn came."""
+
+
+class Commit:
+    """A write transaction: from taking the writer lock to giving it back.
+
+    It keeps the exact puts and deletes in order. When the map is full, LMDB can only abort: the transaction is
+    then begun anew in a larger map and the record of it applied again, which is exact because the writer lock
+    is held all along, and no caller's code runs twice.
+
+    Args:
+        environment: where to write.
+        timeout: seconds to wait for the writer lock, and for other threads' views if the file must grow.
+        any_owner: accept an environment in any state, as the life-cycle operations must.
+
+    Raises:
+        StaleEnvironment: if the address must be looked up again.
+        LockTimeoutError, ConflictError, ReadOnlyError: see :meth:`Environment.lock_writer`.
+
+    """
+
+    __slots__ = ("_environment", "_log", "_timeout", "state", "txn")
+
+    txn: lmdb.Transaction[bytes]
+    state: State
+
+    def __init__(self, environment: Environment, timeout: float, *, any_owner: bool = False) -> None:
+        self._environment = environment
+        self._timeout = timeout
+        self._log: list[tuple[bytes, bytes | None]] = []
+        environment.lock_writer(timeout)
+        try:
+            self._begin(any_owner)
+        except BaseException:
+            environment.unlock_writer()
+            raise
+
+    def _begin(self, any_owner: bool) -> None:  # noqa: FBT001 - its only caller
+        environment = self._environment
+        if environment.closed:
+            raise StaleEnvironment
+        try:
+            self.txn = environment.begin_write()
+            self.state = State.decode(self.txn.get(STATE), environment.path)
+            moved = self.state.generation != environment.generation
+            if moved and not any_owner and not environment.verify(self.txn):
+                self.txn.abort()
+                raise StaleEnvironment
+        except lmdb.Error as error:
+            raise translated(error, environment.path) from error
+
+    # -- changes -----------------------------------------------------------------------------------------------
+
+    def get(self, key: bytes) -> bytes | None:
+        """Return an entry as this transaction sees it."""
+        return self.txn.get(key)
+
+    def put(self, key: bytes, value: bytes) -> None:
+        """Write an entry."""
+        self._log.append((key, value))
+        try:
+            self.txn.put(key, value)
+        except lmdb.MapFullError:
+            self._regrow()
+        except lmdb.Error as error:
+            raise translated(error, self._environment.path) from error
+
+    def delete(self, key: bytes) -> bool:
+        """Remove an entry; tell whether it was there."""
+        try:
+            found = self.txn.delete(key)
+        except lmdb.MapFullError:
+            self._log.append((key, None))
+            self._regrow()
+            return True
+        except lmdb.Error as error:
+            raise translated(error, self._environment.path) from error
+        if found:
+            self._log.append((key, None))
+        return found
+
+    def _regrow(self) -> None:
+        """Begin anew in a larger map and repeat what was done so far."""
+        while True:
+            self.txn.abort()
+            only_deletes = all(value is None for key, value in self._log if key != STATE)
+            self._environment.grow(self._timeout, only_deletes=only_deletes)
+            self.txn = self._environment.begin_write()
+            try:
+                for key, value in self._log:
+                    if value is None:
+                        self.txn.delete(key)
+                    else:
+                        self.txn.put(key, value)
+            except lmdb.MapFullError:
+                continue
+            return
+
+    # -- the end -----------------------------------------------------------------------------------------------
+
+    def commit(self) -> None:
+        """Make the changes durable as the level of the address demands, visible, and let the next writer in.
+
+        Raises:
+            StoreFullError: if there is no room; nothing is changed then.
+
+        """
+        environment = self._environment
+        if not self._log:
+            self.abort()
+            return
+        try:
+            self.state.revision += 1
+            self.put(STATE, self.state.encode())
+            while True:
+                moment = self.txn.id()
+                try:
+                    self.txn.commit()
+                except lmdb.MapFullError:
+                    self._regrow()
+                else:
+                    break
+            if self.state.generation == environment.generation:
+                environment.seen = moment
+            environment.restore_quota()
+        except lmdb.Error as error:
+            self.txn.abort()
+            raise translated(error, environment.path) from error
+        except BaseException:
+            self.txn.abort()
+            raise
+        finally:
+            environment.unlock_writer()
+
+    def abort(self) -> None:
+        """Drop the changes and let the next writer in."""
+        try:
+            self.txn.abort()
+        finally:
+            self._environment.unlock_writer()

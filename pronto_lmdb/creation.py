@@ -1,0 +1,81 @@
+"""Making the directory of an environment, whole before anybody can see it."""
+
+from __future__ import annotations
+
+import os
+
+import lmdb
+
+from pronto_lmdb.environment import MIB
+from pronto_lmdb.files import PRIVATE_DIRECTORY, PRIVATE_FILE, sync_directory
+from pronto_lmdb.record import IDENTITY, STATE
+from pronto_lmdb.translation import translated
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from pronto_lmdb.identity import Identity, State
+
+_BATCH = 10_000
+
+
+def build(
+    path: str, identity: Identity, state: State, entries: Iterable[tuple[bytes, bytes]] = ()
+) -> None:
+    """Make a new directory with an environment in it, flushed to the disk; its parent is not.
+
+    Args:
+        path: the directory; its parent exists.
+        identity: whose it is.
+        state: its first state.
+        entries: further entries, already encoded.
+
+    Raises:
+        ReadOnlyError, StoreFullError: where the system refuses.
+
+    """
+    try:
+        os.mkdir(path, PRIVATE_DIRECTORY)
+        # Nobody else can know the directory yet, so there is nothing to lock, and one flush at the end will do.
+        handle = lmdb.open(path, map_size=MIB, mode=PRIVATE_FILE, sync=False, metasync=False, lock=False)
+        try:
+            _fill(handle, [(IDENTITY, identity.encode()), (STATE, state.encode())])
+            batch: list[tuple[bytes, bytes]] = []
+            for entry in entries:
+                batch.append(entry)
+                if len(batch) == _BATCH:
+                    _fill(handle, batch)
+                    batch = []
+            _fill(handle, batch)
+            handle.sync(True)
+        finally:
+            handle.close()
+        sync_directory(path)
+    except (lmdb.Error, OSError) as error:
+        raise translated(error, path) from error
+
+
+def _fill(handle: lmdb.Environment, entries: list[tuple[bytes, bytes]]) -> None:
+    while True:
+        try:
+            with handle.begin(write=True) as txn:
+                for key, value in entries:
+                    txn.put(key, value)
+        except lmdb.MapFullError:
+            handle.set_mapsize(handle.info()["map_size"] * 2)
+        else:
+            return
+
+
+def is_sound(path: str) -> bool:
+    """Tell whether the environment in a directory is structurally whole, without giving it to LMDB.
+
+    For leftovers of a crash: LMDB aborts the process on some torn files.
+    """
+    from lmdb.verify import VerifyError, verify
+
+    try:
+        return not verify(path, subdir=True)
+    except (OSError, VerifyError):
+        return False

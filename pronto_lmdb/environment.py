@@ -1,0 +1,370 @@
+"""One LMDB environment: its handle, its locks, its growth.
+
+What holds here (measured, see docs/design.md):
+
+* A point read takes no lock. If the handle is closed or resized under it, LMDB reports that safely, the reader
+  notices and repeats the read.
+* A view *pins* the handle: while there is a pin, nothing closes or resizes it.
+* A writer holds the writer lock: a mutex between threads, then a file lock between processes, both with a
+  time-out. LMDB's own writer mutex, which waits for ever, is taken inside it and therefore never contended.
+* The map is a reservation of address space, not of disk or memory. It is large from the start, and doubles when
+  it is full; never with ``writemap``, which corrupts files that several processes let grow.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from _thread import allocate_lock, get_ident
+from time import monotonic, sleep
+
+import lmdb
+
+from pronto_lmdb.errors import ConflictError, LockTimeoutError, ReadOnlyError, StoreFullError
+from pronto_lmdb.files import PRIVATE_FILE, FileLock
+from pronto_lmdb.identity import LIVE, Identity, State
+from pronto_lmdb.record import IDENTITY, STATE
+from pronto_lmdb.translation import translated
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import TypeVar
+
+    Result = TypeVar("Result")
+
+MIB = 1024 * 1024
+# 2,000 environments of this size fit the 47 bits of a process; Windows reserves page-file space as well.
+INITIAL_MAP = 256 * MIB if sys.platform == "win32" else 16 * 1024 * MIB
+SMALLEST_MAP = 1 * MIB
+# What an address at its quota may use beyond it, to record deletions.
+QUOTA_SLACK = 1 * MIB
+MAX_READERS = 2048
+DATA_FILE = "data.mdb"
+LOCK_FILE = "lock"
+
+_PAUSE = 1e-3
+_ATTEMPTS = 100
+
+
+class Environment:
+    """An open LMDB environment, shared by all threads and stores of the process. The pool makes these.
+
+    Attributes:
+        path: the directory, as it was called when opened.
+        identity: whose it is, as last read.
+        generation: of the state last read; another one means a change of name or status.
+        seen: the LMDB transaction id up to which ``identity`` and ``generation`` are known to hold.
+        begin: begins a read transaction; the bound method of LMDB, for the hot path.
+        epoch: counts closings and resizings, so that a failed read can tell why.
+        used: set by every use, cleared by the pool when it looks for what to close.
+
+    """
+
+    __slots__ = (
+        "_closing", "_handle", "_map_size", "_mutex", "_pins", "_process_lock", "_writer",
+        "begin", "closed", "epoch", "generation", "identity", "owners", "path", "readonly", "seen", "used",
+    )  # fmt: skip
+
+    begin: Callable[[], lmdb.Transaction[bytes]]
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.readonly = not os.access(path, os.W_OK)
+        self.owners: set[int] = set()
+        self.epoch = 0
+        self.closed = False
+        self.used = True
+        self.seen = -1
+        self.generation = 0
+        self._closing = False
+        self._pins: list[int] = []
+        self._mutex = allocate_lock()
+        self._writer = 0
+        self._process_lock = FileLock(os.path.join(path, LOCK_FILE))
+        self._open()
+
+    # -- opening and closing -----------------------------------------------------------------------------------
+
+    def _open(self) -> None:
+        self._map_size = INITIAL_MAP
+        self._attach(self._open_handle(sync=True))
+        try:
+            self._handle.reader_check()
+            txn = self.begin()
+            self.identity = Identity.decode(txn.get(IDENTITY), self.path)
+            self.verify(txn)
+            txn.abort()
+            if self.identity.durability == "off":
+                # The level is written inside, and LMDB fixes it at opening.
+                self._handle.close()
+                self._attach(self._open_handle(sync=False))
+            if self.identity.max_bytes is not None and not self.readonly:
+                self._set_map(self.identity.max_bytes)
+        except lmdb.Error as error:
+            self._handle.close()
+            raise translated(error, self.path) from error
+        except BaseException:
+            self._handle.close()
+            raise
+
+    def _open_handle(self, *, sync: bool) -> lmdb.Environment:
+        for _ in range(_ATTEMPTS):
+            try:
+                return lmdb.open(
+                    self.path,
+                    map_size=self._map_size,
+                    mode=PRIVATE_FILE,
+                    create=False,
+                    readonly=self.readonly,
+                    lock=not self.readonly or os.access(os.path.join(self.path, "lock.mdb"), os.W_OK),
+                    sync=sync,
+                    metasync=sync,
+                    max_readers=MAX_READERS,
+                    max_spare_txns=1,
+                )
+            except lmdb.MapResizedError:
+                self._map_size *= 2
+            except lmdb.MemoryError as error:
+                if self._map_size <= SMALLEST_MAP:
+                    raise translated(error, self.path) from error
+                self._map_size //= 2
+            except (lmdb.Error, OSError) as error:
+                raise translated(error, self.path) from error
+        raise LockTimeoutError(f"{self.path} grew faster than it could be opened.", "Try again.")
+
+    def _attach(self, handle: lmdb.Environment) -> None:
+        self._handle = handle
+        self.begin = handle.begin
+
+    def verify(self, txn: lmdb.Transaction[bytes]) -> bool:
+        """Tell whether a transaction still shows the live home of the address this was opened for.
+
+        Only then is the transaction noted as ``seen``: an environment object never changes its owner.
+        """
+        state = State.decode(txn.get(STATE), self.path)
+        identity = Identity.decode(txn.get(IDENTITY), self.path)
+        if state.status != LIVE or identity.address != self.identity.address:
+            return False
+        self.identity = identity
+        self.generation = state.generation
+        self.seen = txn.id()
+        return True
+
+    def is_home(self, address: str) -> bool:
+        """Tell whether this is, at this moment, the live home of an address."""
+        return self.identity.address == address and self.read(
+            lambda txn: txn.id() == self.seen or self.verify(txn), absent=False
+        )
+
+    def describe(self) -> tuple[Identity, State]:
+        """Return identity and state as they are on disk now, whoever the owner is."""
+        stored = self.read(lambda txn: (txn.get(IDENTITY), txn.get(STATE)), (None, None))
+        return Identity.decode(stored[0], self.path), State.decode(stored[1], self.path)
+
+    def try_close(self) -> bool:
+        """Close the handle unless somebody pins it or writes; tell whether it is closed."""
+        if self.closed:
+            return True
+        if not self._mutex.acquire(blocking=False):
+            return False
+        try:
+            # A reader that pins sets its mark first and then looks at ours, so one of the two always notices.
+            self._closing = True
+            if self._pins:
+                self._closing = False
+                return False
+            self.epoch += 1
+            self.closed = True
+            self._handle.close()
+            self._process_lock.close()
+            return True
+        finally:
+            self._mutex.release()
+
+    def abandon(self) -> lmdb.Environment:
+        """Give up a handle inherited by a fork: returned, so that it is kept and never closed."""
+        self.epoch += 1
+        self.closed = True
+        self.begin = _refuse_inherited
+        self._process_lock.close()
+        return self._handle
+
+    # -- reading -----------------------------------------------------------------------------------------------
+
+    def pin(self) -> bool:
+        """Keep the handle open and its map unmoved until :meth:`unpin`; ``False`` if it is closed."""
+        self._pins.append(get_ident())
+        while self._closing:
+            self._pins.remove(get_ident())
+            if self.closed:
+                return False
+            sleep(_PAUSE)
+            self._pins.append(get_ident())
+        return True
+
+    def unpin(self, thread: int) -> None:
+        """Undo one :meth:`pin` of a thread."""
+        self._pins.remove(thread)
+
+    def begin_read(self) -> lmdb.Transaction[bytes]:
+        """Begin a read transaction, whatever the size to which other processes let the file grow.
+
+        Raises:
+            lmdb.Error: if the handle is closed, or anything else is wrong.
+
+        """
+        for _ in range(_ATTEMPTS):
+            try:
+                return self.begin()
+            except lmdb.MapResizedError:
+                self._adopt_size()
+            except lmdb.ReadersFullError:
+                if not self._handle.reader_check():
+                    raise
+        return self.begin()
+
+    def read(self, operation: Callable[[lmdb.Transaction[bytes]], Result], absent: Result) -> Result:
+        """Run an operation on a read transaction, pinned; return ``absent`` if the handle is closed."""
+        if not self.pin():
+            return absent
+        try:
+            txn = self.begin_read()
+            try:
+                return operation(txn)
+            finally:
+                txn.abort()
+        except lmdb.Error as error:
+            raise translated(error, self.path) from error
+        finally:
+            self.unpin(get_ident())
+
+    def sync(self) -> None:
+        """Flush the data file.
+
+        Raises:
+            StoreFullError, CorruptStoreError: if the disk refuses.
+
+        """
+        if self.readonly or not self.pin():
+            return  # whoever closed it has left nothing unwritten to the system
+        try:
+            self._handle.sync(True)
+        except lmdb.Error as error:
+            raise translated(error, self.path) from error
+        finally:
+            self.unpin(get_ident())
+
+    def size(self) -> int:
+        """Return the bytes of the data file that are in use."""
+        return (self._handle.info()["last_pgno"] + 1) * self._handle.stat()["psize"]
+
+    # -- writing -----------------------------------------------------------------------------------------------
+
+    def lock_writer(self, timeout: float) -> None:
+        """Become the only writer among all threads and processes.
+
+        Raises:
+            LockTimeoutError: if that did not succeed within ``timeout`` seconds.
+            ConflictError: if this thread is the writer already.
+            ReadOnlyError: if the directory cannot be written.
+
+        """
+        if self.readonly:
+            raise ReadOnlyError(f"{self.path} cannot be written.", "Check its owner and permissions.")
+        if self._writer == get_ident():
+            raise ConflictError(
+                f"This thread has a transaction open on {self.identity.address or 'the registry'}.",
+                "Use the verbs of the transaction until it ends.",
+            )
+        started = monotonic()
+        if not self._mutex.acquire(timeout=timeout):
+            raise LockTimeoutError(
+                f"{self.identity.address or self.path} was being written by another thread for {timeout:g} s.",
+                "Try again, or allow a longer timeout.",
+            )
+        try:
+            self._process_lock.acquire(max(0.0, timeout - (monotonic() - started)))
+        except BaseException:
+            self._mutex.release()
+            raise
+        self._writer = get_ident()
+
+    def unlock_writer(self) -> None:
+        """Let the next writer in."""
+        self._writer = 0
+        self._process_lock.release()
+        self._mutex.release()
+
+    def begin_write(self) -> lmdb.Transaction[bytes]:
+        """Begin LMDB's write transaction; the caller holds the writer lock."""
+        for _ in range(_ATTEMPTS):
+            try:
+                return self._handle.begin(write=True)
+            except lmdb.MapResizedError:
+                self._adopt_size()
+        return self._handle.begin(write=True)
+
+    def grow(self, timeout: float, *, only_deletes: bool) -> None:
+        """Double the map; the caller holds the writer lock and has no transaction open.
+
+        Args:
+            timeout: how long to wait for views of other threads, in seconds.
+            only_deletes: whether the transaction in need frees space; it may then pass the quota a little.
+
+        Raises:
+            StoreFullError: if the quota is used up.
+            ConflictError: if this thread itself has a view open.
+            LockTimeoutError: if other threads do not end their views in time.
+
+        """
+        target = self._map_size * 2
+        quota = self.identity.max_bytes
+        if quota is not None:
+            target = quota + QUOTA_SLACK
+            if not only_deletes or self._map_size >= target:
+                raise StoreFullError(
+                    f"{self.identity.address} has used its quota of {quota:,} bytes.",
+                    "Delete something, or raise max_bytes.",
+                )
+        self._handle.reader_check()
+        self._resize(target, timeout)
+
+    def restore_quota(self) -> None:
+        """Take back what :meth:`grow` gave to a deletion, if nobody is looking at it."""
+        quota = self.identity.max_bytes
+        if quota is not None and self._map_size > quota and not self._pins:
+            self._resize(quota, 0)
+
+    def _adopt_size(self) -> None:
+        """Follow a file that another process let grow."""
+        self._resize(0, _ATTEMPTS * _PAUSE)
+
+    def _resize(self, size: int, timeout: float) -> None:
+        deadline = monotonic() + timeout
+        self._closing = True
+        try:
+            while self._pins:
+                if get_ident() in self._pins:
+                    raise ConflictError(
+                        f"The file of {self.identity.address} has to grow, and this thread has a view open on it.",
+                        "End the view, then write.",
+                    )
+                if monotonic() >= deadline:
+                    raise LockTimeoutError(
+                        f"The file of {self.identity.address} has to grow, and other threads have views open on it.",
+                        "End the views, then write.",
+                    )
+                sleep(_PAUSE)
+            self.epoch += 1
+            self._set_map(size)
+        finally:
+            self._closing = False
+
+    def _set_map(self, size: int) -> None:
+        self._handle.set_mapsize(size)
+        self._map_size = self._handle.info()["map_size"]
+
+
+def _refuse_inherited() -> lmdb.Transaction[bytes]:
+    raise lmdb.Error("inherited by a fork")

@@ -1,0 +1,220 @@
+"""The keystore: one address, seen as a mapping."""
+
+from __future__ import annotations
+
+import os
+from _thread import get_ident
+from time import sleep
+
+import lmdb
+
+from pronto_lmdb import clock
+from pronto_lmdb.commit import Commit, StaleEnvironment
+from pronto_lmdb.errors import CorruptStoreError, ReadOnlyError
+from pronto_lmdb.key import encode_key
+from pronto_lmdb.moment import Moment
+from pronto_lmdb.pool import pool
+from pronto_lmdb.record import PLAIN, PLAIN_SIZE, packed_value
+from pronto_lmdb.transaction import Transaction
+from pronto_lmdb.translation import translated
+from pronto_lmdb.values import Value, unpack
+from pronto_lmdb.view import View
+from pronto_lmdb.writing import WriteVerbs
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, TypeVar
+
+    from pronto_lmdb.address import Address
+    from pronto_lmdb.environment import Environment
+    from pronto_lmdb.results import Stats
+    from pronto_lmdb.store import Store
+
+    Result = TypeVar("Result")
+
+_PAUSE = 1e-4
+
+
+class Keystore(WriteVerbs):
+    """The data of one address: a mutable mapping of text keys to values, each verb atomic and durable.
+
+    Bound to the name of the address, not to a directory: after a rename or delete of the address it reads as
+    empty, and the next write creates the address anew. Threads may share it. Get one from a store:
+    ``store["alice.research"]``.
+    """
+
+    __slots__ = ("_environment", "_store", "address")
+
+    def __init__(self, store: Store, address: Address) -> None:
+        self._store = store
+        self.address = address
+        self._environment: Environment | None = None
+
+    # -- reading -----------------------------------------------------------------------------------------------
+
+    def get(self, key: str, default: Value = None) -> Value:  # type: ignore[override]
+        """Return the value of a key, or ``default`` where there is none."""
+        encoded = encode_key(key)
+        environment = self._environment
+        # The hot path: no lock, no pin. Anything unexpected is looked at again, calmly, by _read().
+        try:
+            txn = environment.begin()  # type: ignore[union-attr]
+            record = txn.get(encoded)
+            known = txn.id() == environment.seen  # type: ignore[union-attr]
+            txn.abort()
+            if known and not self._store.closed:
+                environment.used = True  # type: ignore[union-attr]
+                if record is None:
+                    return default
+                if record[0] == PLAIN:
+                    return unpack(record[PLAIN_SIZE:])
+        except (lmdb.Error, AttributeError, IndexError):
+            self._store.check_open()
+        record = self._read(lambda moment: moment.record(encoded), None)
+        return default if record is None else unpack(packed_value(record))
+
+    def _read(self, operation: Callable[[Moment], Result], absent: Result) -> Result:
+        while True:
+            environment = self._opened()
+            if environment is None:
+                return absent
+            epoch = environment.epoch
+            try:
+                txn = environment.begin_read()
+                try:
+                    if txn.id() == environment.seen or environment.verify(txn):
+                        return operation(Moment(txn, clock.now()))
+                finally:
+                    txn.abort()
+                pool.discard(environment)
+            except lmdb.Error as error:
+                if environment.epoch == epoch and not environment.closed:
+                    raise translated(error, str(self.address)) from error
+                # Closed or resized by another thread in the middle: a read may simply be repeated.
+                sleep(_PAUSE)
+            except IndexError:
+                raise CorruptStoreError(
+                    f"{self.address} holds an empty record.", "Check the store; restore the key from a snapshot."
+                ) from None
+            self._forget(environment)
+
+    def view(self) -> View:
+        """Return a view: ``with keystore.view() as view`` reads one consistent moment; empty where nothing exists."""
+        self._store.check_open()
+        return View(self._enter_view)
+
+    def _enter_view(self) -> tuple[Environment, lmdb.Transaction[bytes]] | None:
+        while True:
+            environment = self._opened()
+            if environment is None:
+                return None
+            if environment.pin():
+                try:
+                    txn = environment.begin_read()
+                    if txn.id() == environment.seen or environment.verify(txn):
+                        return environment, txn
+                    txn.abort()
+                except lmdb.Error as error:
+                    environment.unpin(get_ident())
+                    raise translated(error, str(self.address)) from error
+                environment.unpin(get_ident())
+            self._forget(environment)
+
+    def stats(self) -> Stats:
+        """Return how much the address holds and uses; all zero where it does not exist."""
+        from pronto_lmdb.results import Stats
+
+        def counted(moment: Moment) -> tuple[int, int, int]:
+            return moment.count(), len(moment.expired_keys()), moment.state.revision
+
+        records, expired, revision = self._read(counted, (0, 0, 0))
+        environment = self._opened()
+        if environment is None:
+            return Stats(0, 0, 0, 0, 0, None, self._store.durability)
+        with os.scandir(environment.path) as files:
+            on_disk = sum(_allocated(file.stat()) for file in files)
+        identity = environment.identity
+        return Stats(
+            records, expired, revision, environment.size(), on_disk, identity.max_bytes, identity.durability
+        )
+
+    # -- writing -----------------------------------------------------------------------------------------------
+
+    @property
+    def _value_limit(self) -> int:  # type: ignore[override]
+        return self._store.value_limit
+
+    def transaction(self) -> Transaction:
+        """Return a transaction: ``with keystore.transaction() as txn`` commits on normal exit, else drops all."""
+        self._store.check_open()
+        return Transaction(self._begin_commit, self._value_limit)
+
+    def sync(self) -> None:
+        """Return when everything acknowledged before is on stable storage, whatever the level of the address."""
+        environment = self._opened()
+        if environment is not None:
+            environment.sync()
+
+    def _write(self, operation: Callable[[Commit], Result]) -> Result:
+        commit = self._begin_commit(True)
+        assert commit is not None
+        return self._finish(commit, operation)
+
+    def _write_existing(self, operation: Callable[[Commit], Result], absent: Result) -> Result:
+        commit = self._begin_commit(False)
+        return absent if commit is None else self._finish(commit, operation)
+
+    def _finish(self, commit: Commit, operation: Callable[[Commit], Result]) -> Result:
+        try:
+            result = operation(commit)
+        except lmdb.Error as error:
+            commit.abort()
+            raise translated(error, str(self.address)) from error
+        except BaseException:
+            commit.abort()
+            raise
+        commit.commit()
+        return result
+
+    def _begin_commit(self, create: bool) -> Commit | None:  # noqa: FBT001 - both callers pass a literal
+        if self._store.readonly:
+            raise ReadOnlyError("The store was opened read-only.", "Open it without readonly=True.")
+        while True:
+            environment = self._opened()
+            if environment is None:
+                if not create:
+                    return None
+                self._store.create_missing(self.address)
+                continue
+            try:
+                return Commit(environment, self._store.timeout)
+            except StaleEnvironment:
+                self._forget(environment)
+
+    # -- the environment behind the name ------------------------------------------------------------------------
+
+    def _opened(self) -> Environment | None:
+        """Return the open environment of the address, or ``None`` where it does not exist."""
+        self._store.check_open()
+        environment = self._environment
+        if environment is None or environment.closed:
+            environment = self._environment = self._store.open_environment(self.address)
+        if environment is not None:
+            environment.used = True
+        return environment
+
+    def _forget(self, environment: Environment) -> None:
+        """Look the address up again at the next use."""
+        if self._environment is environment:
+            self._environment = None
+
+    def __repr__(self) -> str:
+        return f"<Keystore {self.address} in {self._store.path}>"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self._store, self.address)
+
+
+def _allocated(stat: os.stat_result) -> int:
+    return getattr(stat, "st_blocks", -(-stat.st_size // 512)) * 512

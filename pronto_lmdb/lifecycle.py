@@ -1,0 +1,439 @@
+"""Life and death of addresses: create, delete, undelete, rename, purge.
+
+Each operation has several steps on the disk. It runs under one lock of the store; before the first step it
+leaves a note in ``meta/pending``, after the last one it removes it. Steps are written so that they can be
+repeated: whoever takes the lock next finishes what a killed process left.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from contextlib import contextmanager, suppress
+
+from pronto_lmdb import clock
+from pronto_lmdb.address import Address
+from pronto_lmdb.commit import Commit
+from pronto_lmdb.creation import build, is_sound
+from pronto_lmdb.errors import AddressExistsError, AddressNotFoundError, CorruptStoreError
+from pronto_lmdb.files import (
+    PRIVATE_FILE,
+    FileLock,
+    make_directory,
+    move,
+    remove_tree,
+    sync_directory,
+)
+from pronto_lmdb.identity import DELETED, LIVE, Identity, State
+from pronto_lmdb.pool import pool
+from pronto_lmdb.record import IDENTITY
+from pronto_lmdb.registry import Placed, Registry, Trashed
+from pronto_lmdb.translation import translated
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+    from pronto_lmdb.environment import Environment
+    from pronto_lmdb.layout import Layout
+
+_TRASH_MARK = ".trash-"
+
+
+class Lifecycle:
+    """The operations that change which addresses there are.
+
+    Args:
+        layout: where things are in the store.
+        registry: the catalog of the store.
+        owner: the number that stands for the store in the pool.
+        timeout: seconds to wait for a lock.
+
+    """
+
+    def __init__(self, layout: Layout, registry: Registry, owner: int, timeout: float) -> None:
+        self._layout = layout
+        self._registry = registry
+        self._owner = owner
+        self._timeout = timeout
+        self._steps = {"delete": self._finish_delete, "undelete": self._finish_undelete, "rename": self._finish_rename}
+
+    # -- lookup ------------------------------------------------------------------------------------------------
+
+    def open_environment(self, address: Address) -> Environment | None:
+        """Return the open environment of an address, or ``None`` where it does not exist.
+
+        The usual place is looked at first: as long as an address lies there, no registry is needed.
+        """
+        try:
+            return self._open_placed(address)
+        except CorruptStoreError:
+            if self.is_pending():
+                return None  # halfway through a rename
+            return self._open_placed(address)  # a rename that ended between two looks
+
+    def _open_placed(self, address: Address) -> Environment | None:
+        text, home = str(address), self._layout.home(address)
+        environment = pool.open(home, text, self._owner)
+        if environment is None:
+            placed = self._registry.find(address)
+            if placed is not None and placed.path != home:
+                environment = pool.open(placed.path, text, self._owner)
+        return environment
+
+    def is_pending(self) -> bool:
+        """Tell whether an operation has begun and not ended, here or in another process, alive or dead."""
+        try:
+            with os.scandir(self._layout.pending) as notes:
+                return next(notes, None) is not None
+        except FileNotFoundError:
+            return False
+
+    # -- the lock ----------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the life-cycle lock of the store, with everything that was left undone finished first.
+
+        Raises:
+            LockTimeoutError: if another process or thread holds it too long.
+
+        """
+        for directory in (self._layout.addresses, self._layout.pending, self._layout.places, self._layout.trash):
+            make_directory(directory)
+        lock = FileLock(self._layout.lifecycle_lock)
+        try:
+            lock.acquire(self._timeout)
+            self._ensure_registry()
+            self._resume()
+            yield
+        finally:
+            lock.close()
+
+    def finish_pending(self) -> None:
+        """Finish or sweep what a killed process left; does nothing while another one is at work."""
+        if self.is_pending():
+            with self.locked():
+                pass
+
+    def _resume(self) -> None:
+        with os.scandir(self._layout.pending) as notes:
+            paths = [note.path for note in notes]
+        for path in paths:
+            if os.path.isdir(path):
+                self._finish_creation(path)
+            elif path.endswith(".json"):
+                note = _read_note(path)
+                if note["operation"] == "create":
+                    self._finish_creation(note["built"])
+                else:
+                    self._steps[note["operation"]](note)
+                os.unlink(path)
+            else:
+                os.unlink(path)  # a note that was never finished: nothing had begun
+
+    @contextmanager
+    def _noted(self, **note: Any) -> Iterator[dict[str, Any]]:
+        """Leave a durable note for as long as an operation lasts."""
+        path = os.path.join(self._layout.pending, f"{os.urandom(8).hex()}.json")
+        _write_note(path, note)
+        yield note
+        os.unlink(path)
+
+    # -- create ------------------------------------------------------------------------------------------------
+
+    def create(self, identity: Identity, path: str | None) -> None:
+        """Create an address; the lock is held and the address does not exist.
+
+        Args:
+            identity: who it is and how it is kept.
+            path: an absolute path, or ``None`` for the usual place.
+
+        Raises:
+            AddressExistsError: if the path is taken.
+
+        """
+        address = Address.parse(identity.address)
+        home = self._layout.home(address)
+        state = State(revision=self._registry.floor(identity.address))
+        if path is None or path == home:
+            built = os.path.join(self._layout.pending, identity.id)
+            build(built, identity, state)
+            self._publish(identity, built, home)
+            return
+        if os.path.lexists(path) and not (os.path.isdir(path) and not os.listdir(path)):
+            raise AddressExistsError(f"{path} exists and is not an empty directory.", "Choose another path.")
+        make_directory(os.path.dirname(path))
+        built = f"{path}.new-{identity.id}"
+        with self._noted(operation="create", built=built):
+            build(built, identity, state)
+            _write_durably(self._layout.place(address), path)
+            self._publish(identity, built, path)
+
+    def _publish(self, identity: Identity, built: str, path: str) -> None:
+        # First the catalog, then the name: whatever a crash leaves between them can be told apart later.
+        self._registry.change(lambda commit: self._registry.put_in(commit, Placed(identity, path)))
+        move(built, path)
+
+    def _finish_creation(self, built: str) -> None:
+        """Move a half-made address to its place if the catalog has it; otherwise nobody was told of it."""
+        if not os.path.isdir(built):
+            return
+        environment = pool.peek(built, self._owner) if is_sound(built) else None
+        if environment is not None:
+            identity, _ = environment.describe()
+            pool.discard(environment)
+            placed = self._registry.find(Address.parse(identity.address)) if identity.address else None
+            if placed is not None and placed.identity.id == identity.id:
+                move(built, placed.path)
+                return
+        remove_tree(built)
+
+    # -- delete and undelete -----------------------------------------------------------------------------------
+
+    def delete(self, address: Address) -> str:
+        """Move an address to the trash; return the id under which it lies there."""
+        with self.locked():
+            placed = self._existing(address)
+            trash_id = f"{clock.now():016d}-{placed.identity.id[:8]}"
+            target = os.path.join(self._layout.trash, trash_id)
+            if not self._layout.is_inside(placed.path):
+                target = f"{placed.path}{_TRASH_MARK}{trash_id}"  # a rename cannot cross file systems
+            with self._noted(
+                operation="delete", address=str(address), source=placed.path, target=target, trash_id=trash_id
+            ) as note:
+                self._finish_delete(note)
+        return trash_id
+
+    def _finish_delete(self, note: dict[str, Any]) -> None:
+        environment = self._either(note)
+        identity, state = environment.describe()
+        if state.status == LIVE:
+            identity = identity.changed(deleted_at=clock.now())
+            state = self._reinscribe(environment, identity, status=DELETED)
+        self._move(environment, note)
+
+        def record(commit: Commit) -> None:
+            self._registry.remove_in(commit, note["address"])
+            self._registry.raise_floor_in(commit, note["address"], state.revision)
+            self._registry.put_trash_in(commit, Trashed(note["trash_id"], identity, note["target"]))
+
+        self._registry.change(record)
+        self._forget_place(note["address"])
+
+    def undelete(self, address: Address, to: Address) -> None:
+        """Bring the newest deletion of ``address`` back under the name ``to``."""
+        with self.locked():
+            candidates = [item for item in self._registry.trash() if item.identity.address == str(address)]
+            if not candidates:
+                raise AddressNotFoundError(
+                    f"{address} is not in the trash.", "It was never deleted, or was purged since."
+                )
+            self._refuse_taken(to)
+            newest = candidates[-1]
+            target = self._layout.home(to)
+            if not self._layout.is_inside(newest.path):
+                target = newest.path.rpartition(_TRASH_MARK)[0]
+            with self._noted(
+                operation="undelete", address=str(to), source=newest.path, target=target, trash_id=newest.trash_id
+            ) as note:
+                self._finish_undelete(note)
+
+    def _finish_undelete(self, note: dict[str, Any]) -> None:
+        environment = self._either(note)
+        identity, state = environment.describe()
+        if state.status != LIVE:
+            identity = identity.changed(address=note["address"], deleted_at=None)
+            self._reinscribe(environment, identity, status=LIVE, floor=self._registry.floor(note["address"]))
+        self._remember_place(note["address"], note["target"])
+        self._move(environment, note)
+
+        def record(commit: Commit) -> None:
+            self._registry.remove_trash_in(commit, note["trash_id"])
+            self._registry.put_in(commit, Placed(identity, note["target"]))
+
+        self._registry.change(record)
+
+    # -- rename ------------------------------------------------------------------------------------------------
+
+    def rename(self, address: Address, to: Address) -> None:
+        """Give an address another name."""
+        with self.locked():
+            placed = self._existing(address)
+            if to == address:
+                return
+            self._refuse_taken(to)
+            inside = self._layout.is_inside(placed.path)
+            with self._noted(
+                operation="rename",
+                old=str(address),
+                address=str(to),
+                source=placed.path,
+                target=self._layout.home(to) if inside else placed.path,
+            ) as note:
+                self._finish_rename(note)
+
+    def _finish_rename(self, note: dict[str, Any]) -> None:
+        environment = self._either(note)
+        identity, state = environment.describe()
+        if identity.address != note["address"]:
+            identity = identity.changed(address=note["address"])
+            floor = self._registry.floor(note["address"])
+            state = self._reinscribe(environment, identity, status=LIVE, floor=floor)
+        self._remember_place(note["address"], note["target"])
+        self._move(environment, note)
+
+        def record(commit: Commit) -> None:
+            self._registry.remove_in(commit, note["old"])
+            self._registry.raise_floor_in(commit, note["old"], state.revision)
+            self._registry.put_in(commit, Placed(identity, note["target"]))
+
+        self._registry.change(record)
+        self._forget_place(note["old"])
+
+    # -- purge -------------------------------------------------------------------------------------------------
+
+    def purge(self, before: int) -> int:
+        """Remove for good what was deleted before an instant (microseconds); return how many."""
+        with self.locked():
+            doomed = [item for item in self._registry.trash() if (item.identity.deleted_at or 0) < before]
+            for item in doomed:
+                environment = pool.peek(item.path, self._owner)
+                if environment is not None:
+                    pool.discard(environment)
+                remove_tree(item.path)
+                trash_id = item.trash_id
+                self._registry.change(lambda commit, id=trash_id: self._registry.remove_trash_in(commit, id))  # type: ignore[misc]
+            return len(doomed)
+
+    # -- the registry ------------------------------------------------------------------------------------------
+
+    def _ensure_registry(self) -> None:
+        """Make the registry if there is none, from whatever keystores there are; set a damaged one aside."""
+        try:
+            if self._registry.exists():
+                return
+        except CorruptStoreError:
+            aside = os.path.join(self._layout.trash, f"registry-{clock.now():016d}")
+            move(self._layout.registry, aside)
+        remove_tree(self._layout.registry)
+        built = os.path.join(self._layout.pending, f"registry-{os.urandom(8).hex()}")
+        build(built, Identity(""), State())
+        move(built, self._layout.registry)
+        self.rebuild_registry()
+
+    def rebuild_registry(self) -> int:
+        """Catalog every keystore that can be found; return how many. The lock is held."""
+        live = list(self._surveyed(self._known_directories()))
+        trashed = list(self._surveyed(_subdirectories(self._layout.trash)))
+
+        def record(commit: Commit) -> None:
+            for placed, state in live:
+                if state.status == LIVE:
+                    self._registry.put_in(commit, placed)
+            for placed, state in trashed:
+                identity = placed.identity
+                if state.status == DELETED:
+                    trash_id = os.path.basename(placed.path)
+                    self._registry.put_trash_in(commit, Trashed(trash_id, identity, placed.path))
+                    self._registry.raise_floor_in(commit, identity.address, state.revision)
+
+        self._registry.change(record)
+        return len(live)
+
+    def _known_directories(self) -> Iterator[str]:
+        yield from _subdirectories(self._layout.addresses)
+        with suppress(FileNotFoundError):
+            for name in os.listdir(self._layout.places):
+                with open(os.path.join(self._layout.places, name), encoding="utf-8") as file:
+                    yield file.read()
+
+    def _surveyed(self, directories: Iterator[str]) -> Iterator[tuple[Placed, State]]:
+        for path in directories:
+            # What cannot be read stays where it is, for `check` to report; it must not hide the others.
+            with suppress(CorruptStoreError):
+                environment = pool.peek(path, self._owner)
+                if environment is not None:
+                    identity, state = environment.describe()
+                    if identity.address:
+                        yield Placed(identity, path), state
+
+    # -- steps -------------------------------------------------------------------------------------------------
+
+    def _existing(self, address: Address) -> Placed:
+        environment = self.open_environment(address)
+        if environment is None:
+            raise AddressNotFoundError(f"There is no address {address}.", "`pronto addresses` lists those that exist.")
+        return Placed(environment.identity, environment.path)
+
+    def _refuse_taken(self, address: Address) -> None:
+        if self.open_environment(address) is not None:
+            raise AddressExistsError(f"{address} exists already.", "Choose another name, or delete it first.")
+
+    def _either(self, note: dict[str, Any]) -> Environment:
+        """Return the environment of an operation, wherever its move has come to."""
+        for path in (note["source"], note["target"]):
+            environment = pool.peek(path, self._owner)
+            if environment is not None:
+                return environment
+        raise CorruptStoreError(f"{note['source']} has gone.", "Restore it from a snapshot.")
+
+    def _reinscribe(self, environment: Environment, identity: Identity, *, status: int, floor: int = 0) -> State:
+        """Write a new identity and status, durably: whoever has the environment open notices before its next use."""
+        commit = Commit(environment, self._timeout, any_owner=True)
+        try:
+            state = commit.state
+            state.status = status
+            state.generation += 1
+            state.revision = max(state.revision, floor)
+            commit.put(IDENTITY, identity.encode())
+        except BaseException:
+            commit.abort()
+            raise
+        commit.commit()
+        environment.sync()
+        return state
+
+    def _move(self, environment: Environment, note: dict[str, Any]) -> None:
+        pool.discard(environment)
+        if note["source"] != note["target"] and os.path.isdir(note["source"]):
+            move(note["source"], note["target"])
+
+    def _remember_place(self, address: str, path: str) -> None:
+        if not self._layout.is_inside(path):
+            _write_durably(self._layout.place(Address.parse(address)), path)
+
+    def _forget_place(self, address: str) -> None:
+        with suppress(FileNotFoundError):
+            os.unlink(self._layout.place(Address.parse(address)))
+
+
+def _subdirectories(path: str) -> Iterator[str]:
+    with suppress(FileNotFoundError), os.scandir(path) as entries:
+        yield from (entry.path for entry in entries if entry.is_dir(follow_symlinks=False))
+
+
+def _write_note(path: str, note: dict[str, Any]) -> None:
+    _write_durably(path, json.dumps(note))
+
+
+def _read_note(path: str) -> dict[str, Any]:
+    with open(path, encoding="utf-8") as file:
+        note: dict[str, Any] = json.load(file)
+    return note
+
+
+def _write_durably(path: str, text: str) -> None:
+    """Write a small file so that it is there with all of its content, or not at all."""
+    temporary = f"{path}.tmp"
+    try:
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, PRIVATE_FILE)
+        with open(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(descriptor)
+        os.replace(temporary, path)
+        sync_directory(os.path.dirname(path))
+    except OSError as error:
+        raise translated(error, path) from error

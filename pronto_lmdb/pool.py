@@ -1,0 +1,172 @@
+"""The environments that this process has open: one per data file, shared, bounded, gone after a fork."""
+
+from __future__ import annotations
+
+import os
+import sys
+from _thread import RLock
+
+from pronto_lmdb.environment import DATA_FILE, Environment
+from pronto_lmdb.errors import CorruptStoreError, StoreFullError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+# What one environment keeps open: data, lock and metadata descriptors of LMDB, and the writer lock.
+DESCRIPTORS_EACH = 4
+MOST_OPEN = 512
+FEWEST_OPEN = 8
+
+
+def capacity() -> int:
+    """Return how many environments may be open: at most 512, and at most half of the process's descriptors."""
+    if sys.platform == "win32":
+        return MOST_OPEN
+    from resource import RLIM_INFINITY, RLIMIT_NOFILE, getrlimit
+
+    limit = getrlimit(RLIMIT_NOFILE)[0]
+    if limit == RLIM_INFINITY:
+        return MOST_OPEN
+    return max(FEWEST_OPEN, min(MOST_OPEN, limit // 2 // DESCRIPTORS_EACH))
+
+
+class Pool:
+    """All open environments of a process, by the identity of their data files.
+
+    A directory may be renamed or replaced while it is open here, so its path does not identify it, and LMDB
+    breaks when one file is opened twice in a process.
+    """
+
+    def __init__(self) -> None:
+        self._inherited: list[object] = []
+        self._reset()
+
+    def _reset(self) -> None:
+        self._lock = RLock()
+        # In the order of opening; a used one moves to the end when the pool looks for one to close.
+        self._open: dict[tuple[int, int], Environment] = {}
+
+    def open(self, path: str, address: str, owner: int) -> Environment | None:
+        """Return the environment in a directory, opened if need be.
+
+        Args:
+            path: the directory.
+            address: text of the address that is looked for, empty for the registry.
+            owner: a number that stands for the store that uses it.
+
+        Returns:
+            ``None`` if the directory holds no environment, or one that was deleted.
+
+        Raises:
+            CorruptStoreError: if it belongs to another address.
+            ProntoError: what :class:`Environment` raises.
+
+        """
+        with self._lock:
+            environment = self.peek(path, owner)
+            if environment is not None and environment.identity.address != address:
+                # Renamed, or back from the trash under another name: handles never change their owner.
+                self.discard(environment)
+                environment = self.peek(path, owner)
+            if environment is None or environment.is_home(address):
+                return environment
+            self.discard(environment)
+            other = environment.identity.address
+            if other == address:
+                return None
+            raise CorruptStoreError(
+                f"{path} belongs to {other or 'a registry'}, not to {address or 'the registry'}.",
+                "Was it copied by hand? Move it away.",
+            )
+
+    def peek(self, path: str, owner: int) -> Environment | None:
+        """Return the environment in a directory, whoever it belongs to and whatever its status."""
+        with self._lock:
+            try:
+                stat = os.stat(os.path.join(path, DATA_FILE))
+            except (FileNotFoundError, NotADirectoryError):
+                return None
+            file = (stat.st_dev, stat.st_ino)
+            environment = self._open.get(file)
+            if environment is None:
+                environment = self._open[file] = self._open_new(path)
+            environment.path = path
+            environment.owners.add(owner)
+            environment.used = True
+            return environment
+
+    def _open_new(self, path: str) -> Environment:
+        self._shrink(capacity() - 1)
+        try:
+            return Environment(path)
+        except StoreFullError:
+            # Descriptors or address space: give back everything idle, then try once more.
+            self._shrink(0)
+            return Environment(path)
+
+    def release(self, owner: int) -> None:
+        """Forget a store; close what no other store uses."""
+        with self._lock:
+            for environment in self._open.values():
+                environment.owners.discard(owner)
+            self._close_where(lambda environment: not environment.owners)
+
+    def discard(self, environment: Environment) -> None:
+        """Close an environment that is no longer needed, unless somebody is inside."""
+        with self._lock:
+            self._close_where(environment.__eq__)
+
+    def close_unowned(self, environment: Environment) -> None:
+        """Close an environment whose last store was closed while a view was still open on it."""
+        if not environment.owners:
+            self.discard(environment)
+
+    def environments(self) -> list[Environment]:
+        """Return what is open now."""
+        with self._lock:
+            return list(self._open.values())
+
+    def _close_where(self, unwanted: Callable[[Environment], bool]) -> None:
+        for file, environment in list(self._open.items()):
+            if unwanted(environment) and environment.try_close():
+                del self._open[file]
+
+    def _shrink(self, size: int) -> None:
+        """Close the environments used longest ago until at most ``size`` are open; those in use stay."""
+        for _ in range(2):
+            for file, environment in list(self._open.items()):
+                if len(self._open) <= size:
+                    return
+                if environment.used:
+                    environment.used = False
+                    self._open[file] = self._open.pop(file)
+                elif environment.try_close():
+                    del self._open[file]
+
+    # -- fork --------------------------------------------------------------------------------------------------
+
+    def before_fork(self) -> None:
+        """Close what is idle: LMDB's handles and reader slots must not be shared with a child."""
+        self._lock.acquire()
+        self._close_where(lambda _: True)
+
+    def after_fork_in_parent(self) -> None:
+        """Go on; what was closed opens again at its next use."""
+        self._lock.release()
+
+    def after_fork_in_child(self) -> None:
+        """Begin empty. What was in use at the fork is left alone: closing it would harm the parent."""
+        inherited = list(self._open.values())
+        self._reset()
+        self._inherited.extend(environment.abandon() for environment in inherited)
+
+
+pool = Pool()
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=pool.before_fork,
+        after_in_parent=pool.after_fork_in_parent,
+        after_in_child=pool.after_fork_in_child,
+    )

@@ -1,0 +1,211 @@
+"""The registry: which addresses there are, where they are, and the settings of the store.
+
+It is a catalog, not the truth: each keystore carries its own identity, and a registry that is lost or damaged
+is made anew from them.
+"""
+
+from __future__ import annotations
+
+from msgpack import packb, unpackb
+
+from pronto_lmdb import clock
+from pronto_lmdb.address import Address
+from pronto_lmdb.commit import Commit, StaleEnvironment
+from pronto_lmdb.errors import CorruptStoreError
+from pronto_lmdb.identity import Identity
+from pronto_lmdb.layout import Layout
+from pronto_lmdb.moment import Moment, Range
+from pronto_lmdb.pool import pool
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import Any, TypeVar
+
+    from pronto_lmdb.environment import Environment
+
+    Result = TypeVar("Result")
+
+_SETTING = b"\0config:"
+_FLOOR = b"\0floor:"
+_TRASH = b"\0trash:"
+_TRASH_END = b"\0trash;"
+
+
+class Placed:
+    """An identity and the directory in which its environment lies."""
+
+    __slots__ = ("identity", "path")
+
+    def __init__(self, identity: Identity, path: str) -> None:
+        self.identity = identity
+        self.path = path
+
+
+class Trashed:
+    """What the registry knows about a deleted address: its identity, and the directory that was moved away."""
+
+    __slots__ = ("identity", "path", "trash_id")
+
+    def __init__(self, trash_id: str, identity: Identity, path: str) -> None:
+        self.trash_id = trash_id
+        self.identity = identity
+        self.path = path
+
+
+class Registry:
+    """The catalog of one store.
+
+    Args:
+        layout: where things are in the store.
+        owner: the number that stands for the store in the pool.
+        timeout: seconds to wait for a lock.
+
+    """
+
+    def __init__(self, layout: Layout, owner: int, timeout: float) -> None:
+        self._layout = layout
+        self._owner = owner
+        self._timeout = timeout
+
+    def exists(self) -> bool:
+        """Tell whether there is a registry on disk."""
+        return self._opened() is not None
+
+    def is_usable(self) -> bool:
+        """Tell whether there is a registry on disk that can be read."""
+        try:
+            return self.exists()
+        except CorruptStoreError:
+            return False
+
+    # -- addresses ---------------------------------------------------------------------------------------------
+
+    def find(self, address: Address) -> Placed | None:
+        """Return what is known about an address."""
+        stored = self._read(lambda moment: moment.txn.get(address_key(str(address))), None)
+        return None if stored is None else self._decode(stored)
+
+    def addresses(self, user: str | None = None) -> Iterator[Placed]:
+        """Yield all addresses, or those of one user, sorted by the bytes of their text; a page at a time."""
+        prefix = b"" if user is None else address_key(str(Address(user)).removesuffix("default"))
+        keys = Range(prefix, None, None, reverse=False)
+        while not keys.done:
+            for _, stored in self._read(keys.next_records, []):
+                yield self._decode(stored)
+
+    def put_in(self, commit: Commit, placed: Placed) -> None:
+        """Catalog an address as part of a change."""
+        identity = placed.identity
+        fields = {**identity.fields(), "path": self._layout.relative(placed.path)}
+        commit.put(address_key(identity.address), packb(fields))
+
+    def remove_in(self, commit: Commit, address: str) -> None:
+        """Strike an address from the catalog as part of a change."""
+        commit.delete(address_key(address))
+
+    def _decode(self, stored: bytes) -> Placed:
+        fields = unpackb(stored)
+        path = self._layout.absolute(fields.pop("path"))
+        return Placed(Identity(**fields), path)
+
+    # -- revisions that were used up ---------------------------------------------------------------------------
+
+    def floor(self, address: str) -> int:
+        """Return the last revision that a deleted or renamed address of this name had reached."""
+        stored = self._read(lambda moment: moment.txn.get(_FLOOR + address_key(address)), None)
+        return 0 if stored is None else int.from_bytes(stored, "big")
+
+    def raise_floor_in(self, commit: Commit, address: str, revision: int) -> None:
+        """Note, as part of a change, that the revisions of a name up to this one are used up."""
+        key = _FLOOR + address_key(address)
+        if revision > int.from_bytes(commit.get(key) or b"", "big"):
+            commit.put(key, revision.to_bytes(8, "big"))
+
+    # -- trash -------------------------------------------------------------------------------------------------
+
+    def trash(self) -> list[Trashed]:
+        """Return the deleted addresses, oldest first."""
+
+        def stored(moment: Moment) -> list[tuple[bytes, bytes]]:
+            cursor = moment.txn.cursor()
+            found = []
+            if cursor.set_range(_TRASH):
+                for key, value in cursor.iternext():
+                    if key >= _TRASH_END:
+                        break
+                    found.append((key, value))
+            return found
+
+        rows: list[tuple[bytes, bytes]] = self._read(stored, [])
+        trashed = []
+        for key, value in rows:
+            placed = self._decode(value)
+            trashed.append(Trashed(key[len(_TRASH) :].decode(), placed.identity, placed.path))
+        return trashed
+
+    def put_trash_in(self, commit: Commit, trashed: Trashed) -> None:
+        """Catalog a deleted address as part of a change."""
+        fields = {**trashed.identity.fields(), "path": self._layout.relative(trashed.path)}
+        commit.put(_TRASH + trashed.trash_id.encode(), packb(fields))
+
+    def remove_trash_in(self, commit: Commit, trash_id: str) -> None:
+        """Strike a deleted address from the catalog as part of a change."""
+        commit.delete(_TRASH + trash_id.encode())
+
+    # -- settings ----------------------------------------------------------------------------------------------
+
+    def setting(self, name: str) -> str | None:
+        """Return the stored text of a setting."""
+        stored = self._read(lambda moment: moment.txn.get(_SETTING + name.encode()), None)
+        return None if stored is None else stored.decode()
+
+    def set_setting_in(self, commit: Commit, name: str, text: str | None) -> None:
+        """Store the text of a setting, or remove it, as part of a change."""
+        if text is None:
+            commit.delete(_SETTING + name.encode())
+        else:
+            commit.put(_SETTING + name.encode(), text.encode())
+
+    # -- transactions ------------------------------------------------------------------------------------------
+
+    def change(self, operation: Callable[[Commit], Any]) -> None:
+        """Run an operation in one durable transaction of the registry, which exists."""
+        while True:
+            environment = self._opened()
+            if environment is None:
+                raise CorruptStoreError(f"{self._layout.registry} has gone.", "Open the store again: it is rebuilt.")
+            try:
+                commit = Commit(environment, self._timeout)
+            except StaleEnvironment:
+                continue
+            try:
+                operation(commit)
+            except BaseException:
+                commit.abort()
+                raise
+            commit.commit()
+            return
+
+    def _read(self, operation: Callable[[Moment], Result], absent: Result) -> Result:
+        environment = self._opened()
+        if environment is None:
+            return absent
+        return environment.read(lambda txn: operation(Moment(txn, clock.now())), absent)
+
+    def _opened(self) -> Environment | None:
+        # Looked up each time: the registry may be lost and made anew while it is open here.
+        return pool.open(self._layout.registry, "", self._owner)
+
+
+def address_key(text: str) -> bytes:
+    """Return the registry's key for the text of an address: one byte per ASCII character, three per other.
+
+    UTF-8 would need up to 513 bytes and LMDB allows 511. These sort exactly like the UTF-8 bytes of the text.
+    """
+    if text.isascii():
+        return text.encode()
+    return b"".join(
+        character.encode() if character < "\x80" else (0x800000 | ord(character)).to_bytes(3, "big")
+        for character in text
+    )

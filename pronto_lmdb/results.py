@@ -1,0 +1,99 @@
+"""The plain tuples that verbs return."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pronto_lmdb.address import Address
+from pronto_lmdb.identity import Identity
+from pronto_lmdb.values import Value
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def instant(microseconds: int) -> datetime:
+    """Return the aware UTC datetime of a stored instant."""
+    return _EPOCH + timedelta(microseconds=microseconds)
+
+
+class Entry(NamedTuple):
+    """A record with what is known about it. Times are aware UTC datetimes."""
+
+    key: str
+    value: Value
+    revision: int
+    """Number of the commit that wrote it; never the same for two contents of a key."""
+    updated_at: datetime
+    expires_at: datetime | None
+    """``None`` if it never expires."""
+
+    @classmethod
+    def from_header(
+        cls, key: str, value: Value, revision: int, updated_at: int, expires_at: int | None
+    ) -> Entry:
+        """Make an entry of a record's header, times in microseconds."""
+        return cls(key, value, revision, instant(updated_at), None if expires_at is None else instant(expires_at))
+
+
+class Stats(NamedTuple):
+    """How much an address holds and uses."""
+
+    records: int
+    """Live records."""
+    expired: int
+    """Records that have expired and wait for a sweep."""
+    revision: int
+    """Number of the last commit."""
+    bytes_used: int
+    """Bytes of the data file in use, free pages inside it included."""
+    bytes_on_disk: int
+    """What the directory takes on disk, in allocated bytes."""
+    max_bytes: int | None
+    """The quota, or ``None``."""
+    durability: str
+
+
+class AddressInfo(NamedTuple):
+    """What the registry knows about an address."""
+
+    address: Address
+    id: str
+    """32 hex digits, unique for ever: a name created again gets another one."""
+    path: Path
+    """The directory of its environment."""
+    created_at: datetime
+    durability: str
+    max_bytes: int | None
+    labels: dict[str, str]
+    origin: dict[str, Any]
+    """Where the data came from; empty for a plain creation."""
+
+    @classmethod
+    def from_identity(cls, identity: Identity, path: str) -> AddressInfo:
+        """Make the public form of an identity."""
+        return cls(
+            Address.parse(identity.address),
+            identity.id,
+            Path(path),
+            instant(identity.created_at),
+            identity.durability,
+            identity.max_bytes,
+            dict(identity.labels),
+            dict(identity.origin),
+        )
+
+
+class DeletedAddress(NamedTuple):
+    """An address in the trash."""
+
+    trash_id: str
+    address: Address
+    deleted_at: datetime
+    path: Path
+
+    @classmethod
+    def from_identity(cls, trash_id: str, identity: Identity, path: str) -> DeletedAddress:
+        """Make the public form of a deleted address."""
+        return cls(trash_id, Address.parse(identity.address), instant(identity.deleted_at or 0), Path(path))

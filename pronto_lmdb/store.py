@@ -1,0 +1,375 @@
+"""The store: one data root with all its addresses."""
+
+from __future__ import annotations
+
+import os
+from itertools import count
+
+from pronto_lmdb import clock
+from pronto_lmdb.address import Address
+from pronto_lmdb.config import Config, checked, default_root
+from pronto_lmdb.errors import (
+    AddressExistsError,
+    AddressNotFoundError,
+    InvalidValueError,
+    ReadOnlyError,
+    StoreClosedError,
+)
+from pronto_lmdb.identity import Identity
+from pronto_lmdb.keystore import Keystore
+from pronto_lmdb.layout import Layout
+from pronto_lmdb.lifecycle import Lifecycle
+from pronto_lmdb.pool import pool
+from pronto_lmdb.registry import Registry
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from types import TracebackType
+    from typing import Any, Self
+
+    from pronto_lmdb.environment import Environment
+    from pronto_lmdb.results import AddressInfo, DeletedAddress
+
+# What an address can hold at least: below this LMDB has no room to move.
+SMALLEST_QUOTA = 64 * 1024
+
+_owners = count(1)
+
+
+def open(  # noqa: A001 - the name of the contract, as in dbm and shelve
+    path: str | os.PathLike[str] | None = None,
+    *,
+    create: bool = True,
+    readonly: bool = False,
+    durability: str | None = None,
+    timeout: float = 10.0,
+) -> Store:
+    """Open a store. Nothing is created on disk until the first write.
+
+    Args:
+        path: the root directory; by default ``PRONTO_ROOT``, else the user data directory for ``prontodb``.
+        create: whether writing to an address that does not exist creates it.
+        readonly: refuse every write.
+        durability: level of the addresses that this store creates: ``"full"`` or ``"off"``; by default the
+            setting of the store.
+        timeout: seconds to wait for any lock.
+
+    Returns:
+        A :class:`Store`; close it with ``close()`` or a ``with`` block.
+
+    Raises:
+        InvalidValueError: for an unknown durability or an impossible timeout.
+
+    """
+    return Store(path, create=create, readonly=readonly, durability=durability, timeout=timeout)
+
+
+class Store:
+    """All addresses below one root. Made by :func:`open`; threads may share it.
+
+    ``store["alice.research"]`` is the keystore of an address. Addresses share nothing: there is no transaction
+    across two of them.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str] | None = None,
+        *,
+        create: bool = True,
+        readonly: bool = False,
+        durability: str | None = None,
+        timeout: float = 10.0,
+    ) -> None:
+        if durability is not None:
+            checked("durability", durability)
+        checked("timeout", str(timeout))
+        self.path = os.path.realpath(os.fspath(path) if path is not None else default_root())
+        self.creates = create
+        self.readonly = readonly
+        self.timeout = timeout
+        self.closed = False
+        self._durability = durability
+        self._owner = next(_owners)
+        self._layout = Layout(self.path)
+        self._registry = Registry(self._layout, self._owner, timeout)
+        self._lifecycle = Lifecycle(self._layout, self._registry, self._owner, timeout)
+        self._value_limit: int | None = None
+        self.config = Config(self._registry.setting, self._set_setting)
+
+    # -- keystores ---------------------------------------------------------------------------------------------
+
+    def __getitem__(self, address: Address | str) -> Keystore:
+        return self.keystore(address)
+
+    def keystore(self, address: Address | str) -> Keystore:
+        """Return the keystore of an address, which need not exist."""
+        self.check_open()
+        return Keystore(self, Address.of(address))
+
+    # -- addresses ---------------------------------------------------------------------------------------------
+
+    def create(
+        self,
+        address: Address | str,
+        *,
+        path: str | os.PathLike[str] | None = None,
+        durability: str | None = None,
+        max_bytes: int | None = None,
+        labels: Mapping[str, str] | None = None,
+        exist_ok: bool = False,
+    ) -> AddressInfo:
+        """Create an address.
+
+        Args:
+            address: its name.
+            path: a directory elsewhere, such as on another disk; it must not exist, or be empty.
+            durability: ``"full"``: an acknowledged write survives power loss; ``"off"``: it survives the crash
+                of a process. By default that of the store.
+            max_bytes: quota of the data file.
+            labels: text by name, for whoever looks after the store.
+            exist_ok: accept an address that exists, as it is.
+
+        Raises:
+            AddressExistsError: if it exists, or the path is taken.
+            InvalidValueError: for an impossible level, quota or label.
+
+        """
+        address = Address.of(address)
+        identity = Identity(
+            str(address),
+            durability=str(checked("durability", durability)) if durability else self.durability,
+            max_bytes=_checked_quota(max_bytes),
+            labels=_checked_labels(labels or {}),
+        )
+        self._check_writable()
+        with self._lifecycle.locked():
+            environment = self._lifecycle.open_environment(address)
+            if environment is None:
+                where = None if path is None else os.path.realpath(os.fspath(path))
+                self._lifecycle.create(identity, where)
+            elif not exist_ok:
+                raise AddressExistsError(f"{address} exists already.", "Pass exist_ok=True to accept it as it is.")
+        return self.info(address)
+
+    def exists(self, address: Address | str) -> bool:
+        """Tell whether an address exists."""
+        self.check_open()
+        return self._lifecycle.open_environment(Address.of(address)) is not None
+
+    def info(self, address: Address | str) -> AddressInfo:
+        """Return what is known about an address.
+
+        Raises:
+            AddressNotFoundError: if it does not exist.
+
+        """
+        from pronto_lmdb.results import AddressInfo
+
+        self.check_open()
+        address = Address.of(address)
+        environment = self._lifecycle.open_environment(address)
+        if environment is None:
+            raise self._not_found(address)
+        return AddressInfo.from_identity(environment.identity, environment.path)
+
+    def addresses(self, user: str | None = None) -> Iterator[AddressInfo]:
+        """Yield all addresses, or those of one user, sorted by the bytes of their text."""
+        from pronto_lmdb.results import AddressInfo
+
+        self.check_open()
+        self._ensure_catalog()
+        return (
+            AddressInfo.from_identity(placed.identity, placed.path) for placed in self._registry.addresses(user)
+        )
+
+    def rename(self, address: Address | str, to: Address | str) -> None:
+        """Give an address another name.
+
+        Raises:
+            AddressNotFoundError: if there is no such address.
+            AddressExistsError: if the new name is taken.
+
+        """
+        self._check_writable()
+        self._require_root(Address.of(address))
+        self._lifecycle.rename(Address.of(address), Address.of(to))
+
+    def delete(self, address: Address | str) -> str:
+        """Move an address to the trash, from which :meth:`undelete` brings it back until it is purged.
+
+        Returns:
+            The id under which it lies in the trash.
+
+        Raises:
+            AddressNotFoundError: if it does not exist.
+
+        """
+        self._check_writable()
+        self._require_root(Address.of(address))
+        return self._lifecycle.delete(Address.of(address))
+
+    def undelete(self, address: Address | str, to: Address | str | None = None) -> AddressInfo:
+        """Bring back the newest deletion of an address, under its own name or another.
+
+        Raises:
+            AddressNotFoundError: if it is not in the trash.
+            AddressExistsError: if the name is taken.
+
+        """
+        self._check_writable()
+        address = Address.of(address)
+        target = address if to is None else Address.of(to)
+        self._require_root(address)
+        self._lifecycle.undelete(address, target)
+        return self.info(target)
+
+    def trash(self) -> list[DeletedAddress]:
+        """Return the deleted addresses that can still be brought back, oldest first."""
+        from pronto_lmdb.results import DeletedAddress
+
+        self.check_open()
+        self._ensure_catalog()
+        return [
+            DeletedAddress.from_identity(item.trash_id, item.identity, item.path) for item in self._registry.trash()
+        ]
+
+    def purge(self, older_than: float | None = None) -> int:
+        """Remove deleted addresses for good.
+
+        Args:
+            older_than: only those deleted more than so many seconds ago; all by default.
+
+        Returns:
+            How many were removed.
+
+        """
+        self._check_writable()
+        if older_than is not None and not older_than >= 0:
+            raise InvalidValueError(f"{older_than!r} is no age.", "Give seconds, 0 or more.")
+        if not os.path.isdir(self._layout.trash):
+            return 0
+        age = 0 if older_than is None else round(min(older_than, 1e12) * 1_000_000)
+        return self._lifecycle.purge(clock.now() + 1 - age)
+
+    def rebuild_registry(self) -> int:
+        """Catalog all addresses anew from what their directories say; return how many were found."""
+        self._check_writable()
+        with self._lifecycle.locked():
+            return self._lifecycle.rebuild_registry()
+
+    # -- settings ----------------------------------------------------------------------------------------------
+
+    @property
+    def durability(self) -> str:
+        """The level of addresses that this store creates."""
+        return self._durability or str(self.config.effective("durability"))
+
+    @property
+    def value_limit(self) -> int:
+        """The greatest size of a packed value, in bytes; read when first needed."""
+        if self._value_limit is None:
+            self._value_limit = int(str(self.config.effective("value_limit")))
+        return self._value_limit
+
+    def _set_setting(self, name: str, text: str | None) -> None:
+        self._check_writable()
+        with self._lifecycle.locked():
+            self._registry.change(lambda commit: self._registry.set_setting_in(commit, name, text))
+        self._value_limit = None
+
+    # -- the end -----------------------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Close the store and all its keystores; what they hold open is closed unless another store uses it."""
+        if not self.closed:
+            self.closed = True
+            pool.release(self._owner)
+
+    def __enter__(self) -> Self:
+        self.check_open()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<Store {self.path}{' (closed)' if self.closed else ''}>"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        arguments = (self.path, self.creates, self.readonly, self._durability, self.timeout)
+        return _reopened, arguments
+
+    # -- for keystores -----------------------------------------------------------------------------------------
+
+    def check_open(self) -> None:
+        """Raise StoreClosedError after :meth:`close`."""
+        if self.closed:
+            raise StoreClosedError("The store is closed.", "Open it again with pronto_lmdb.open().")
+
+    def open_environment(self, address: Address) -> Environment | None:
+        """Return the open environment of an address, or ``None``."""
+        environment = self._lifecycle.open_environment(address)
+        if self.closed:
+            pool.release(self._owner)
+            self.check_open()
+        return environment
+
+    def create_missing(self, address: Address) -> None:
+        """Create an address because it is being written to.
+
+        Raises:
+            AddressNotFoundError: if the store was opened with ``create=False``.
+
+        """
+        if not self.creates:
+            raise self._not_found(address)
+        with self._lifecycle.locked():
+            if self._lifecycle.open_environment(address) is None:
+                self._lifecycle.create(Identity(str(address), durability=self.durability), None)
+
+    # -- checks ------------------------------------------------------------------------------------------------
+
+    def _check_writable(self) -> None:
+        self.check_open()
+        if self.readonly:
+            raise ReadOnlyError("The store was opened read-only.", "Open it without readonly=True.")
+
+    def _require_root(self, address: Address) -> None:
+        """Refuse to look for an address where there is no store, instead of making one."""
+        if not os.path.isdir(self._layout.meta) and not os.path.isdir(self._layout.addresses):
+            raise self._not_found(address)
+
+    def _not_found(self, address: Address) -> AddressNotFoundError:
+        return AddressNotFoundError(
+            f"There is no address {address} in {self.path}.", "`pronto addresses` lists those that exist."
+        )
+
+    def _ensure_catalog(self) -> None:
+        """Make a lost registry anew, where there is something to catalog and writing is allowed."""
+        if not self.readonly and os.path.isdir(self._layout.addresses) and not self._registry.is_usable():
+            with self._lifecycle.locked():
+                return
+
+
+def _reopened(path: str, create: bool, readonly: bool, durability: str | None, timeout: float) -> Store:  # noqa: FBT001
+    return Store(path, create=create, readonly=readonly, durability=durability, timeout=timeout)
+
+
+def _checked_quota(max_bytes: int | None) -> int | None:
+    if max_bytes is None:
+        return None
+    if isinstance(max_bytes, bool) or not isinstance(max_bytes, int) or max_bytes < SMALLEST_QUOTA:
+        raise InvalidValueError(
+            f"A quota of {max_bytes!r} is not possible.", f"Give a number of bytes, at least {SMALLEST_QUOTA:,}."
+        )
+    return max_bytes
+
+
+def _checked_labels(labels: Mapping[str, str]) -> dict[str, str]:
+    for name, text in labels.items():
+        if not isinstance(name, str) or not isinstance(text, str):
+            raise InvalidValueError(f"The label {name!r}: {text!r} is not text.", "Labels are text by name.")
+    return dict(labels)

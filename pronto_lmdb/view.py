@@ -1,0 +1,79 @@
+"""A view: the reading verbs over one consistent moment of an address."""
+
+from __future__ import annotations
+
+from _thread import get_ident
+
+import lmdb
+
+from pronto_lmdb import clock
+from pronto_lmdb.errors import StoreClosedError
+from pronto_lmdb.moment import Moment
+from pronto_lmdb.pool import pool
+from pronto_lmdb.reading import ReadVerbs
+from pronto_lmdb.translation import translated
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+    from typing import Self, TypeVar
+
+    from pronto_lmdb.environment import Environment
+
+    Result = TypeVar("Result")
+
+
+class View(ReadVerbs):
+    """What an address held when the view began, whatever is written meanwhile. Use it in a ``with`` block.
+
+    A view keeps the pages it can see: as long as it is open, the file grows with every write. It belongs to one
+    thread at a time.
+
+    Args:
+        enter: returns the environment, pinned, and a read transaction on it; ``None`` where the address does
+            not exist.
+
+    """
+
+    __slots__ = ("_enter", "_environment", "_moment", "_open", "_thread")
+
+    def __init__(
+        self, enter: Callable[[], tuple[Environment, lmdb.Transaction[bytes]] | None]
+    ) -> None:
+        self._enter = enter
+        self._open = False
+        self._environment: Environment | None = None
+        self._moment: Moment | None = None
+
+    def __enter__(self) -> Self:
+        if self._open:
+            raise StoreClosedError("This view is open already.", "Ask the keystore for another one.")
+        entered = self._enter()
+        self._thread = get_ident()
+        if entered is not None:
+            self._environment, txn = entered
+            self._moment = Moment(txn, clock.now())
+        self._open = True
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._open = False
+        environment, moment = self._environment, self._moment
+        self._environment = self._moment = None
+        if environment is not None and moment is not None:
+            moment.txn.abort()
+            environment.unpin(self._thread)
+            pool.close_unowned(environment)
+
+    def _read(self, operation: Callable[[Moment], Result], absent: Result) -> Result:
+        if not self._open:
+            raise StoreClosedError("This view is not open.", "Use it inside its with block.")
+        if self._moment is None:
+            return absent
+        try:
+            return operation(self._moment)
+        except lmdb.Error as error:
+            raise translated(error, "The view") from error
