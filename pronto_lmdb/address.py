@@ -23,7 +23,7 @@ _HASH_DIGITS = 32
 
 
 class Address:
-    """One agent, session or tenant: the boundary of isolation. Immutable, hashable, ordered by its text.
+    r"""One agent, session or tenant: the boundary of isolation. Immutable, hashable, ordered by its text.
 
     Args:
         user: 1 to 64 printable Unicode characters (after NFC) without a blank at either end.
@@ -32,7 +32,7 @@ class Address:
     Raises:
         InvalidAddressError: saying which part is wrong and why.
 
-    ``str(address)`` always has both parts, joined by a dot. In it ``.``, ``%``, ``/``, ``\\`` and space inside
+    ``str(address)`` always has both parts, joined by a dot. In it ``.``, ``%``, ``/``, ``\`` and space inside
     a part are percent-encoded, so that ``Address.parse(str(address)) == address``:
 
     >>> str(Address("bob@example.com", "main"))

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import lmdb
 
+from pronto_lmdb.errors import ConflictError, ProntoError
+from pronto_lmdb.identity import State
 from pronto_lmdb.record import STATE
 from pronto_lmdb.translation import translated
-from pronto_lmdb.identity import State
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ class Commit:
 
     """
 
-    __slots__ = ("_environment", "_log", "_timeout", "state", "txn")
+    __slots__ = ("_environment", "_failure", "_log", "_timeout", "state", "txn")
 
     txn: lmdb.Transaction[bytes]
     state: State
@@ -44,26 +45,26 @@ class Commit:
         self._environment = environment
         self._timeout = timeout
         self._log: list[tuple[bytes, bytes | None]] = []
+        self._failure: ProntoError | None = None
         environment.lock_writer(timeout)
         try:
-            self._begin(any_owner)
+            if environment.closed:
+                raise StaleEnvironment
+            self.txn = environment.begin_write()
+            try:
+                self.state = State.decode(self.txn.get(STATE), environment.path)
+                moved = self.state.generation != environment.generation
+                if moved and not any_owner and not environment.verify(self.txn):
+                    raise StaleEnvironment
+            except BaseException:
+                self.txn.abort()
+                raise
+        except lmdb.Error as error:
+            environment.unlock_writer()
+            raise translated(error, environment.path) from error
         except BaseException:
             environment.unlock_writer()
             raise
-
-    def _begin(self, any_owner: bool) -> None:  # noqa: FBT001 - its only caller
-        environment = self._environment
-        if environment.closed:
-            raise StaleEnvironment
-        try:
-            self.txn = environment.begin_write()
-            self.state = State.decode(self.txn.get(STATE), environment.path)
-            moved = self.state.generation != environment.generation
-            if moved and not any_owner and not environment.verify(self.txn):
-                self.txn.abort()
-                raise StaleEnvironment
-        except lmdb.Error as error:
-            raise translated(error, environment.path) from error
 
     # -- changes -----------------------------------------------------------------------------------------------
 
@@ -79,7 +80,7 @@ class Commit:
         except lmdb.MapFullError:
             self._regrow()
         except lmdb.Error as error:
-            raise translated(error, self._environment.path) from error
+            raise self._failed(error) from error
 
     def delete(self, key: bytes) -> bool:
         """Remove an entry; tell whether it was there."""
@@ -90,17 +91,25 @@ class Commit:
             self._regrow()
             return True
         except lmdb.Error as error:
-            raise translated(error, self._environment.path) from error
+            raise self._failed(error) from error
         if found:
             self._log.append((key, None))
         return found
+
+    def _failed(self, error: lmdb.Error) -> ProntoError:
+        """Return what is wrong: after a failure LMDB only says that the transaction is over."""
+        return self._failure or translated(error, self._environment.path)
 
     def _regrow(self) -> None:
         """Begin anew in a larger map and repeat what was done so far."""
         while True:
             self.txn.abort()
             only_deletes = all(value is None for key, value in self._log if key != STATE)
-            self._environment.grow(self._timeout, only_deletes=only_deletes)
+            try:
+                self._environment.grow(self._timeout, only_deletes=only_deletes)
+            except ProntoError as error:
+                self._failure = error
+                raise
             self.txn = self._environment.begin_write()
             try:
                 for key, value in self._log:
@@ -122,6 +131,10 @@ class Commit:
 
         """
         environment = self._environment
+        if environment.abandoned:
+            raise ConflictError(
+                "This process was forked inside a transaction, which belongs to the parent.", "Begin a new one here."
+            )
         if not self._log:
             self.abort()
             return
@@ -141,7 +154,7 @@ class Commit:
             environment.restore_quota()
         except lmdb.Error as error:
             self.txn.abort()
-            raise translated(error, environment.path) from error
+            raise self._failed(error) from error
         except BaseException:
             self.txn.abort()
             raise
@@ -150,6 +163,8 @@ class Commit:
 
     def abort(self) -> None:
         """Drop the changes and let the next writer in."""
+        if self._environment.abandoned:
+            return  # a fork's copy: the transaction, and the lock, are the parent's
         try:
             self.txn.abort()
         finally:

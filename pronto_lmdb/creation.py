@@ -6,7 +6,7 @@ import os
 
 import lmdb
 
-from pronto_lmdb.environment import MIB
+from pronto_lmdb.environment import MAX_READERS, MIB
 from pronto_lmdb.files import PRIVATE_DIRECTORY, PRIVATE_FILE, sync_directory
 from pronto_lmdb.record import IDENTITY, STATE
 from pronto_lmdb.translation import translated
@@ -20,9 +20,7 @@ if TYPE_CHECKING:
 _BATCH = 10_000
 
 
-def build(
-    path: str, identity: Identity, state: State, entries: Iterable[tuple[bytes, bytes]] = ()
-) -> None:
+def build(path: str, identity: Identity, state: State, entries: Iterable[tuple[bytes, bytes]] = ()) -> None:
     """Make a new directory with an environment in it, flushed to the disk; its parent is not.
 
     Args:
@@ -37,8 +35,9 @@ def build(
     """
     try:
         os.mkdir(path, PRIVATE_DIRECTORY)
-        # Nobody else can know the directory yet, so there is nothing to lock, and one flush at the end will do.
-        handle = lmdb.open(path, map_size=MIB, mode=PRIVATE_FILE, sync=False, metasync=False, lock=False)
+        # Nobody else can know the directory yet, so one flush at the end will do. The lock file is made here too:
+        # its first page fault would wait for the disk if it came right behind that flush.
+        handle = lmdb.open(path, map_size=MIB, mode=PRIVATE_FILE, sync=False, metasync=False, max_readers=MAX_READERS)
         try:
             _fill(handle, [(IDENTITY, identity.encode()), (STATE, state.encode())])
             batch: list[tuple[bytes, bytes]] = []
@@ -76,6 +75,6 @@ def is_sound(path: str) -> bool:
     from lmdb.verify import VerifyError, verify
 
     try:
-        return not verify(path, subdir=True)
+        return not verify(path, subdir=True)  # type: ignore[no-untyped-call]
     except (OSError, VerifyError):
         return False

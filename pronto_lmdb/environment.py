@@ -16,6 +16,7 @@ from __future__ import annotations
 import os
 import sys
 from _thread import allocate_lock, get_ident
+from contextlib import suppress
 from time import monotonic, sleep
 
 import lmdb
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import TypeVar
 
+    Absent = TypeVar("Absent")
     Result = TypeVar("Result")
 
 MIB = 1024 * 1024
@@ -57,13 +59,14 @@ class Environment:
         seen: the LMDB transaction id up to which ``identity`` and ``generation`` are known to hold.
         begin: begins a read transaction; the bound method of LMDB, for the hot path.
         epoch: counts closings and resizings, so that a failed read can tell why.
+        abandoned: whether it was inherited by a fork, in the middle of something.
         used: set by every use, cleared by the pool when it looks for what to close.
 
     """
 
     __slots__ = (
         "_closing", "_handle", "_map_size", "_mutex", "_pins", "_process_lock", "_writer",
-        "begin", "closed", "epoch", "generation", "identity", "owners", "path", "readonly", "seen", "used",
+        "abandoned", "begin", "closed", "epoch", "generation", "identity", "owners", "path", "readonly", "seen", "used",
     )  # fmt: skip
 
     begin: Callable[[], lmdb.Transaction[bytes]]
@@ -74,6 +77,7 @@ class Environment:
         self.owners: set[int] = set()
         self.epoch = 0
         self.closed = False
+        self.abandoned = False
         self.used = True
         self.seen = -1
         self.generation = 0
@@ -185,7 +189,7 @@ class Environment:
     def abandon(self) -> lmdb.Environment:
         """Give up a handle inherited by a fork: returned, so that it is kept and never closed."""
         self.epoch += 1
-        self.closed = True
+        self.closed = self.abandoned = True
         self.begin = _refuse_inherited
         self._process_lock.close()
         return self._handle
@@ -224,7 +228,7 @@ class Environment:
                     raise
         return self.begin()
 
-    def read(self, operation: Callable[[lmdb.Transaction[bytes]], Result], absent: Result) -> Result:
+    def read(self, operation: Callable[[lmdb.Transaction[bytes]], Result], absent: Absent) -> Result | Absent:
         """Run an operation on a read transaction, pinned; return ``absent`` if the handle is closed."""
         if not self.pin():
             return absent
@@ -338,7 +342,8 @@ class Environment:
 
     def _adopt_size(self) -> None:
         """Follow a file that another process let grow."""
-        self._resize(0, _ATTEMPTS * _PAUSE)
+        with suppress(lmdb.Error):  # refused while a writer of this process is inside: it has followed already
+            self._resize(0, _ATTEMPTS * _PAUSE)
 
     def _resize(self, size: int, timeout: float) -> None:
         deadline = monotonic() + timeout

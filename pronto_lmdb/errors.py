@@ -55,18 +55,23 @@ class ProntoError(Exception):
 
     """
 
-    _errno: int | None = None
-
     def __init__(self, problem: str, hint: str = "") -> None:
         super().__init__(problem, hint)
         self.problem = problem
         self.hint = hint
-        if isinstance(self, OSError):
-            # Two plain arguments would be taken for (errno, strerror).
-            self.errno, self.strerror = self._errno, problem
 
     def __str__(self) -> str:
         return f"{self.problem} {self.hint}".rstrip()
+
+
+class _SystemError(ProntoError, OSError):
+    """One that generic handlers of system errors understand: ``errno`` and ``strerror`` are set."""
+
+    _code: int
+
+    def __init__(self, problem: str, hint: str = "") -> None:
+        super().__init__(problem, hint)
+        self.errno, self.strerror = self._code, problem
 
 
 class InvalidAddressError(ProntoError, ValueError):
@@ -89,36 +94,36 @@ class AddressNotFoundError(ProntoError, LookupError):
     """The store has no such address."""
 
 
-class AddressExistsError(ProntoError, FileExistsError):
+class AddressExistsError(_SystemError, FileExistsError):
     """The address, or the directory meant for it, exists already."""
 
-    _errno = errno.EEXIST
+    _code = errno.EEXIST
 
 
 class ConflictError(ProntoError):
     """Another writer was first, or an open transaction forbids what was asked."""
 
 
-class LockTimeoutError(ProntoError, TimeoutError):
+class LockTimeoutError(_SystemError, TimeoutError):
     """A lock was not free within the time-out."""
 
-    _errno = errno.ETIMEDOUT
+    _code = errno.ETIMEDOUT
 
 
 class StoreClosedError(ProntoError):
     """The store, transaction or view was used after its end."""
 
 
-class ReadOnlyError(ProntoError, PermissionError):
+class ReadOnlyError(_SystemError, PermissionError):
     """A write was asked of something that can only be read."""
 
-    _errno = errno.EACCES
+    _code = errno.EACCES
 
 
-class StoreFullError(ProntoError, OSError):
+class StoreFullError(_SystemError):
     """There is no room: the disk, the quota of the address, or the descriptors of the process."""
 
-    _errno = errno.ENOSPC
+    _code = errno.ENOSPC
 
 
 class CorruptStoreError(ProntoError):

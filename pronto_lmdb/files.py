@@ -68,7 +68,7 @@ def sync_directory(path: str) -> None:
 
 
 def move(source: str, target: str) -> None:
-    """Rename a directory and make both the old and the new name durable.
+    """Rename a directory and make its new name durable; that the old one is gone follows, at the latest, with it.
 
     Raises:
         AddressExistsError: if ``target`` is a directory with content.
@@ -78,8 +78,6 @@ def move(source: str, target: str) -> None:
     try:
         os.rename(source, target)
         sync_directory(os.path.dirname(target))
-        if os.path.dirname(source) != os.path.dirname(target):
-            sync_directory(os.path.dirname(source))
     except OSError as error:
         if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
             raise AddressExistsError(f"{target} exists and is not empty.", "Choose another path.") from error

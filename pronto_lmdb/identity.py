@@ -88,7 +88,8 @@ class Identity:
                 return cls(**fields)
         except (ValueError, TypeError, AttributeError, KeyError):
             raise CorruptStoreError(
-                f"{place} does not say which address it belongs to.", "Move it away, or restore it from a snapshot."
+                f"{place} does not say which address it belongs to.",
+                "Move it away, or restore it from a snapshot.",
             ) from None
         raise FormatVersionError(
             f"{place} has the format version {version}; this release reads version {FORMAT}.",
@@ -107,7 +108,12 @@ class State:
     __slots__ = ("expiring", "generation", "namespaces", "revision", "status")
 
     def __init__(
-        self, status: int = LIVE, generation: int = 1, revision: int = 0, expiring: int = 0, namespaces: int = 0
+        self,
+        status: int = LIVE,
+        generation: int = 1,
+        revision: int = 0,
+        expiring: int = 0,
+        namespaces: int = 0,
     ) -> None:
         self.status = status
         self.generation = generation
@@ -122,9 +128,7 @@ class State:
 
     def encode(self) -> bytes:
         """Return the stored form, 28 bytes."""
-        return _STATE.pack(
-            FORMAT, self.status, 0, self.generation, self.revision, self.expiring, self.namespaces
-        )
+        return _STATE.pack(FORMAT, self.status, 0, self.generation, self.revision, self.expiring, self.namespaces)
 
     @classmethod
     def decode(cls, stored: bytes | None, place: str) -> State:
@@ -136,9 +140,7 @@ class State:
 
         """
         if stored is None or len(stored) != _STATE.size:
-            raise CorruptStoreError(
-                f"{place} holds no valid state.", "Move it away, or restore it from a snapshot."
-            )
+            raise CorruptStoreError(f"{place} holds no valid state.", "Move it away, or restore it from a snapshot.")
         version, status, _, *counters = _STATE.unpack(stored)
         if version != FORMAT:
             raise FormatVersionError(

@@ -53,7 +53,8 @@ def _refusal(key: object, encoded: bytes) -> InvalidKeyError:
         return InvalidKeyError("A key cannot begin with NUL.", "Those names belong to the store itself.")
     if not encoded:
         return InvalidKeyError(
-            f"The key {key!a} contains a lone surrogate.", "Decode the text properly before using it as a key."
+            f"The key {key!a} contains a lone surrogate.",
+            "Decode the text properly before using it as a key.",
         )
     return InvalidKeyError(
         f"The key {key[:40]!r}... has {len(encoded)} bytes of UTF-8.",
@@ -106,8 +107,10 @@ class Key:
                 f"No key has the name {name!r} with the context {context!r}.",
                 f"The last {CONTEXT_MARK!r} with text on both sides begins the context.",
             )
-        for part, text in (("project", project), ("namespace", namespace), ("name", name), ("context", context)):
-            object.__setattr__(self, part, text)
+        object.__setattr__(self, "project", project)
+        object.__setattr__(self, "namespace", namespace)
+        object.__setattr__(self, "name", name)
+        object.__setattr__(self, "context", context)
         encode_key(str(self))
 
     @classmethod

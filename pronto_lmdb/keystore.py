@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from pronto_lmdb.results import Stats
     from pronto_lmdb.store import Store
 
+    Absent = TypeVar("Absent")
     Result = TypeVar("Result")
 
 _PAUSE = 1e-4
@@ -74,7 +75,7 @@ class Keystore(WriteVerbs):
         record = self._read(lambda moment: moment.record(encoded), None)
         return default if record is None else unpack(packed_value(record))
 
-    def _read(self, operation: Callable[[Moment], Result], absent: Result) -> Result:
+    def _read(self, operation: Callable[[Moment], Result], absent: Absent) -> Result | Absent:
         while True:
             environment = self._opened()
             if environment is None:
@@ -95,7 +96,8 @@ class Keystore(WriteVerbs):
                 sleep(_PAUSE)
             except IndexError:
                 raise CorruptStoreError(
-                    f"{self.address} holds an empty record.", "Check the store; restore the key from a snapshot."
+                    f"{self.address} holds an empty record.",
+                    "Check the store; restore the key from a snapshot.",
                 ) from None
             self._forget(environment)
 
@@ -135,9 +137,7 @@ class Keystore(WriteVerbs):
         with os.scandir(environment.path) as files:
             on_disk = sum(_allocated(file.stat()) for file in files)
         identity = environment.identity
-        return Stats(
-            records, expired, revision, environment.size(), on_disk, identity.max_bytes, identity.durability
-        )
+        return Stats(records, expired, revision, environment.size(), on_disk, identity.max_bytes, identity.durability)
 
     # -- writing -----------------------------------------------------------------------------------------------
 
@@ -161,7 +161,7 @@ class Keystore(WriteVerbs):
         assert commit is not None
         return self._finish(commit, operation)
 
-    def _write_existing(self, operation: Callable[[Commit], Result], absent: Result) -> Result:
+    def _write_existing(self, operation: Callable[[Commit], Result], absent: Absent) -> Result | Absent:
         commit = self._begin_commit(False)
         return absent if commit is None else self._finish(commit, operation)
 
@@ -177,7 +177,7 @@ class Keystore(WriteVerbs):
         commit.commit()
         return result
 
-    def _begin_commit(self, create: bool) -> Commit | None:  # noqa: FBT001 - both callers pass a literal
+    def _begin_commit(self, create: bool) -> Commit | None:
         if self._store.readonly:
             raise ReadOnlyError("The store was opened read-only.", "Open it without readonly=True.")
         while True:

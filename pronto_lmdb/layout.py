@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 
-from pronto_lmdb.address import Address
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pronto_lmdb.address import Address
 
 
 class Layout:

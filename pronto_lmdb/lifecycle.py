@@ -57,14 +57,18 @@ class Lifecycle:
         self._registry = registry
         self._owner = owner
         self._timeout = timeout
-        self._steps = {"delete": self._finish_delete, "undelete": self._finish_undelete, "rename": self._finish_rename}
+        self._steps = {
+            "delete": self._finish_delete,
+            "undelete": self._finish_undelete,
+            "rename": self._finish_rename,
+        }
 
     # -- lookup ------------------------------------------------------------------------------------------------
 
     def open_environment(self, address: Address) -> Environment | None:
         """Return the open environment of an address, or ``None`` where it does not exist.
 
-        The usual place is looked at first: as long as an address lies there, no registry is needed.
+        It lies in its usual place, or where a small file says; the registry is not needed to find it.
         """
         try:
             return self._open_placed(address)
@@ -74,12 +78,11 @@ class Lifecycle:
             return self._open_placed(address)  # a rename that ended between two looks
 
     def _open_placed(self, address: Address) -> Environment | None:
-        text, home = str(address), self._layout.home(address)
-        environment = pool.open(home, text, self._owner)
+        environment = pool.open(self._layout.home(address), str(address), self._owner)
         if environment is None:
-            placed = self._registry.find(address)
-            if placed is not None and placed.path != home:
-                environment = pool.open(placed.path, text, self._owner)
+            place = _read_text(self._layout.place(address))
+            if place is not None:
+                environment = pool.open(place, str(address), self._owner)
         return environment
 
     def is_pending(self) -> bool:
@@ -100,7 +103,12 @@ class Lifecycle:
             LockTimeoutError: if another process or thread holds it too long.
 
         """
-        for directory in (self._layout.addresses, self._layout.pending, self._layout.places, self._layout.trash):
+        for directory in (
+            self._layout.addresses,
+            self._layout.pending,
+            self._layout.places,
+            self._layout.trash,
+        ):
             make_directory(directory)
         lock = FileLock(self._layout.lifecycle_lock)
         try:
@@ -124,7 +132,7 @@ class Lifecycle:
             if os.path.isdir(path):
                 self._finish_creation(path)
             elif path.endswith(".json"):
-                note = _read_note(path)
+                note = json.loads(_read_text(path) or "")
                 if note["operation"] == "create":
                     self._finish_creation(note["built"])
                 else:
@@ -143,8 +151,8 @@ class Lifecycle:
 
     # -- create ------------------------------------------------------------------------------------------------
 
-    def create(self, identity: Identity, path: str | None) -> None:
-        """Create an address; the lock is held and the address does not exist.
+    def create(self, identity: Identity, path: str | None) -> str:
+        """Create an address and return its directory; the lock is held and the address does not exist.
 
         Args:
             identity: who it is and how it is kept.
@@ -161,7 +169,7 @@ class Lifecycle:
             built = os.path.join(self._layout.pending, identity.id)
             build(built, identity, state)
             self._publish(identity, built, home)
-            return
+            return home
         if os.path.lexists(path) and not (os.path.isdir(path) and not os.listdir(path)):
             raise AddressExistsError(f"{path} exists and is not an empty directory.", "Choose another path.")
         make_directory(os.path.dirname(path))
@@ -170,6 +178,7 @@ class Lifecycle:
             build(built, identity, state)
             _write_durably(self._layout.place(address), path)
             self._publish(identity, built, path)
+        return path
 
     def _publish(self, identity: Identity, built: str, path: str) -> None:
         # First the catalog, then the name: whatever a crash leaves between them can be told apart later.
@@ -236,7 +245,11 @@ class Lifecycle:
             if not self._layout.is_inside(newest.path):
                 target = newest.path.rpartition(_TRASH_MARK)[0]
             with self._noted(
-                operation="undelete", address=str(to), source=newest.path, target=target, trash_id=newest.trash_id
+                operation="undelete",
+                address=str(to),
+                source=newest.path,
+                target=target,
+                trash_id=newest.trash_id,
             ) as note:
                 self._finish_undelete(note)
 
@@ -303,8 +316,7 @@ class Lifecycle:
                 if environment is not None:
                     pool.discard(environment)
                 remove_tree(item.path)
-                trash_id = item.trash_id
-                self._registry.change(lambda commit, id=trash_id: self._registry.remove_trash_in(commit, id))  # type: ignore[misc]
+                self._registry.remove_trash(item.trash_id)
             return len(doomed)
 
     # -- the registry ------------------------------------------------------------------------------------------
@@ -346,8 +358,7 @@ class Lifecycle:
         yield from _subdirectories(self._layout.addresses)
         with suppress(FileNotFoundError):
             for name in os.listdir(self._layout.places):
-                with open(os.path.join(self._layout.places, name), encoding="utf-8") as file:
-                    yield file.read()
+                yield _read_text(os.path.join(self._layout.places, name)) or ""
 
     def _surveyed(self, directories: Iterator[str]) -> Iterator[tuple[Placed, State]]:
         for path in directories:
@@ -418,10 +429,12 @@ def _write_note(path: str, note: dict[str, Any]) -> None:
     _write_durably(path, json.dumps(note))
 
 
-def _read_note(path: str) -> dict[str, Any]:
-    with open(path, encoding="utf-8") as file:
-        note: dict[str, Any] = json.load(file)
-    return note
+def _read_text(path: str) -> str | None:
+    try:
+        with open(path, encoding="utf-8") as file:
+            return file.read()
+    except FileNotFoundError:
+        return None
 
 
 def _write_durably(path: str, text: str) -> None:

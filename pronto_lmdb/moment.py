@@ -9,7 +9,7 @@ from pronto_lmdb.record import EXPIRY, FIRST_USER_KEY, STATE, expired_key, expir
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from typing import Any
 
     import lmdb
@@ -110,14 +110,13 @@ class Range:
         if not self._position(cursor):
             self.done = True
             return []
-        step = cursor.iterprev if self._reverse else cursor.iternext
+        step: Callable[..., Iterator[Any]] = cursor.iterprev if self._reverse else cursor.iternext
         page = list(islice(step(keys=True, values=values), rows))
         self.done = len(page) < rows
         last = page[-1][0] if values else page[-1]
         if self._outside(last):
             self.done = True
-            inside = lambda row: not self._outside(row[0] if values else row)  # noqa: E731
-            return list(takewhile(inside, page))
+            return list(takewhile(lambda row: not self._outside(row[0] if values else row), page))
         if self._reverse:
             self._upper = last
         else:

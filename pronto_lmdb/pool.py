@@ -39,7 +39,6 @@ class Pool:
     """
 
     def __init__(self) -> None:
-        self._inherited: list[object] = []
         self._reset()
 
     def _reset(self) -> None:
@@ -159,7 +158,14 @@ class Pool:
         """Begin empty. What was in use at the fork is left alone: closing it would harm the parent."""
         inherited = list(self._open.values())
         self._reset()
-        self._inherited.extend(environment.abandon() for environment in inherited)
+        for environment in inherited:
+            self.keep(environment.abandon())
+
+    def keep(self, inherited: object) -> None:
+        """Never let a fork's copy of an LMDB object be destroyed, not even at exit: its end would harm the parent."""
+        from ctypes import py_object, pythonapi
+
+        pythonapi.Py_IncRef(py_object(inherited))
 
 
 pool = Pool()

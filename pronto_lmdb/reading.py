@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pronto_lmdb.moment import Moment
     from pronto_lmdb.results import Entry
 
+    Absent = TypeVar("Absent")
     Result = TypeVar("Result")
 
 MICROSECONDS = 1_000_000
@@ -32,7 +33,7 @@ class ReadVerbs(Mapping[str, Value]):
 
     __slots__ = ()
 
-    def _read(self, operation: Callable[[Moment], Result], absent: Result) -> Result:
+    def _read(self, operation: Callable[[Moment], Result], absent: Absent) -> Result | Absent:
         """Run an operation on one consistent moment; return ``absent`` where the address does not exist."""
         raise NotImplementedError
 

@@ -39,7 +39,10 @@ def encode_record(packed: bytes, revision: int, updated_at: int, expires_at: int
 
 def is_live(record: bytes, now: int) -> bool:
     """Tell whether a record has no expiry, or one after ``now`` (microseconds)."""
-    return record[0] == PLAIN or expiry_of(record) > now  # type: ignore[operator] - not plain, so it has one
+    if record[0] == PLAIN:
+        return True
+    expires_at = expiry_of(record)
+    return expires_at is None or expires_at > now
 
 
 def expiry_of(record: bytes) -> int | None:
@@ -47,9 +50,9 @@ def expiry_of(record: bytes) -> int | None:
     kind = record[0] if record else 0
     if kind == PLAIN:
         return None
-    if kind == EXPIRING and len(record) > EXPIRING_SIZE:
-        return int.from_bytes(record[PLAIN_SIZE:EXPIRING_SIZE], "big")
-    _refuse(record)
+    if kind != EXPIRING or len(record) <= EXPIRING_SIZE:
+        _refuse(record)
+    return int.from_bytes(record[PLAIN_SIZE:EXPIRING_SIZE], "big")
 
 
 def packed_value(record: bytes) -> bytes:

@@ -13,7 +13,6 @@ from pronto_lmdb.address import Address
 from pronto_lmdb.commit import Commit, StaleEnvironment
 from pronto_lmdb.errors import CorruptStoreError
 from pronto_lmdb.identity import Identity
-from pronto_lmdb.layout import Layout
 from pronto_lmdb.moment import Moment, Range
 from pronto_lmdb.pool import pool
 
@@ -23,7 +22,9 @@ if TYPE_CHECKING:
     from typing import Any, TypeVar
 
     from pronto_lmdb.environment import Environment
+    from pronto_lmdb.layout import Layout
 
+    Absent = TypeVar("Absent")
     Result = TypeVar("Result")
 
 _SETTING = b"\0config:"
@@ -137,7 +138,7 @@ class Registry:
                     found.append((key, value))
             return found
 
-        rows: list[tuple[bytes, bytes]] = self._read(stored, [])
+        rows = self._read(stored, [])
         trashed = []
         for key, value in rows:
             placed = self._decode(value)
@@ -152,6 +153,10 @@ class Registry:
     def remove_trash_in(self, commit: Commit, trash_id: str) -> None:
         """Strike a deleted address from the catalog as part of a change."""
         commit.delete(_TRASH + trash_id.encode())
+
+    def remove_trash(self, trash_id: str) -> None:
+        """Strike a deleted address from the catalog."""
+        self.change(lambda commit: self.remove_trash_in(commit, trash_id))
 
     # -- settings ----------------------------------------------------------------------------------------------
 
@@ -187,7 +192,7 @@ class Registry:
             commit.commit()
             return
 
-    def _read(self, operation: Callable[[Moment], Result], absent: Result) -> Result:
+    def _read(self, operation: Callable[[Moment], Result], absent: Absent) -> Result | Absent:
         environment = self._opened()
         if environment is None:
             return absent

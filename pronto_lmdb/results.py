@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pronto_lmdb.address import Address
-from pronto_lmdb.identity import Identity
-from pronto_lmdb.values import Value
+
+if TYPE_CHECKING:
+    from pronto_lmdb.identity import Identity
+    from pronto_lmdb.values import Value
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -30,9 +32,7 @@ class Entry(NamedTuple):
     """``None`` if it never expires."""
 
     @classmethod
-    def from_header(
-        cls, key: str, value: Value, revision: int, updated_at: int, expires_at: int | None
-    ) -> Entry:
+    def from_header(cls, key: str, value: Value, revision: int, updated_at: int, expires_at: int | None) -> Entry:
         """Make an entry of a record's header, times in microseconds."""
         return cls(key, value, revision, instant(updated_at), None if expires_at is None else instant(expires_at))
 

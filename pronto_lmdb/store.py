@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 # What an address can hold at least: below this LMDB has no room to move.
 SMALLEST_QUOTA = 64 * 1024
 
+# Longer ones overflow the waiting calls of the system.
+_LONGEST_TIMEOUT = 1e6
+
 _owners = count(1)
 
 
@@ -87,7 +90,7 @@ class Store:
         self.path = os.path.realpath(os.fspath(path) if path is not None else default_root())
         self.creates = create
         self.readonly = readonly
-        self.timeout = timeout
+        self.timeout = min(timeout, _LONGEST_TIMEOUT)
         self.closed = False
         self._durability = durability
         self._owner = next(_owners)
@@ -135,6 +138,8 @@ class Store:
             InvalidValueError: for an impossible level, quota or label.
 
         """
+        from pronto_lmdb.results import AddressInfo
+
         address = Address.of(address)
         identity = Identity(
             str(address),
@@ -145,12 +150,12 @@ class Store:
         self._check_writable()
         with self._lifecycle.locked():
             environment = self._lifecycle.open_environment(address)
-            if environment is None:
-                where = None if path is None else os.path.realpath(os.fspath(path))
-                self._lifecycle.create(identity, where)
-            elif not exist_ok:
+            if environment is not None and not exist_ok:
                 raise AddressExistsError(f"{address} exists already.", "Pass exist_ok=True to accept it as it is.")
-        return self.info(address)
+            if environment is not None:
+                return AddressInfo.from_identity(environment.identity, environment.path)
+            where = None if path is None else os.path.realpath(os.fspath(path))
+            return AddressInfo.from_identity(identity, self._lifecycle.create(identity, where))
 
     def exists(self, address: Address | str) -> bool:
         """Tell whether an address exists."""
@@ -175,13 +180,16 @@ class Store:
 
     def addresses(self, user: str | None = None) -> Iterator[AddressInfo]:
         """Yield all addresses, or those of one user, sorted by the bytes of their text."""
-        from pronto_lmdb.results import AddressInfo
-
         self.check_open()
         self._ensure_catalog()
-        return (
-            AddressInfo.from_identity(placed.identity, placed.path) for placed in self._registry.addresses(user)
-        )
+        return self._listed(user)
+
+    def _listed(self, user: str | None) -> Iterator[AddressInfo]:
+        from pronto_lmdb.results import AddressInfo
+
+        for placed in self._registry.addresses(user):
+            yield AddressInfo.from_identity(placed.identity, placed.path)
+            self.check_open()
 
     def rename(self, address: Address | str, to: Address | str) -> None:
         """Give an address another name.
@@ -354,7 +362,7 @@ class Store:
                 return
 
 
-def _reopened(path: str, create: bool, readonly: bool, durability: str | None, timeout: float) -> Store:  # noqa: FBT001
+def _reopened(path: str, create: bool, readonly: bool, durability: str | None, timeout: float) -> Store:
     return Store(path, create=create, readonly=readonly, durability=durability, timeout=timeout)
 
 
@@ -363,7 +371,8 @@ def _checked_quota(max_bytes: int | None) -> int | None:
         return None
     if isinstance(max_bytes, bool) or not isinstance(max_bytes, int) or max_bytes < SMALLEST_QUOTA:
         raise InvalidValueError(
-            f"A quota of {max_bytes!r} is not possible.", f"Give a number of bytes, at least {SMALLEST_QUOTA:,}."
+            f"A quota of {max_bytes!r} is not possible.",
+            f"Give a number of bytes, at least {SMALLEST_QUOTA:,}.",
         )
     return max_bytes
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from pronto_lmdb.commit import Commit
 
+    Absent = TypeVar("Absent")
     Result = TypeVar("Result")
 
 
@@ -64,7 +65,7 @@ class Transaction(WriteVerbs):
         else:
             commit.abort()
 
-    def _read(self, operation: Callable[[Moment], Result], absent: Result) -> Result:
+    def _read(self, operation: Callable[[Moment], Result], absent: Absent) -> Result | Absent:
         self._check()
         if self._commit is None:
             return absent
@@ -79,7 +80,7 @@ class Transaction(WriteVerbs):
             self._commit = self._begin_created()
         return self._apply(self._commit, operation)
 
-    def _write_existing(self, operation: Callable[[Commit], Result], absent: Result) -> Result:
+    def _write_existing(self, operation: Callable[[Commit], Result], absent: Absent) -> Result | Absent:
         self._check()
         return absent if self._commit is None else self._apply(self._commit, operation)
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import errno
 
-import lmdb
-
 from pronto_lmdb.errors import (
     ConflictError,
     CorruptStoreError,
@@ -17,6 +15,10 @@ from pronto_lmdb.errors import (
     StoreClosedError,
     StoreFullError,
 )
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import lmdb
 
 _DAMAGED = "Check the store; what cannot be repaired comes back from a snapshot."
 _REPORT = "This is a defect of the library: please report it with the steps that led here."
@@ -35,10 +37,19 @@ _MEANINGS: dict[str, tuple[type[ProntoError], str]] = {
     "DiskError": (StoreFullError, _FREE_SPACE),
     "EnvEncryptionError": (CorruptStoreError, "The file is encrypted by another program."),
     "IncompatibleError": (FormatVersionError, "Use the release that wrote the file."),
-    "InvalidError": (CorruptStoreError, "It is not an LMDB file: move it away, or restore it from a snapshot."),
-    "InvalidParameterError": (StoreClosedError, "The environment was closed meanwhile: open the store again."),
+    "InvalidError": (
+        CorruptStoreError,
+        "It is not an LMDB file: move it away, or restore it from a snapshot.",
+    ),
+    "InvalidParameterError": (
+        StoreClosedError,
+        "The environment was closed meanwhile: open the store again.",
+    ),
     "KeyExistsError": (ConflictError, _REPORT),
-    "LockError": (LockTimeoutError, "Processes in different containers with one process id cannot share a store."),
+    "LockError": (
+        LockTimeoutError,
+        "Processes in different containers with one process id cannot share a store.",
+    ),
     "MapFullError": (StoreFullError, "The address is at its quota: delete something, or raise max_bytes."),
     "MapResizedError": (LockTimeoutError, "Other processes let the file grow all the time: try again."),
     "MemoryError": (StoreFullError, "The process has no memory or address space left."),
@@ -51,14 +62,20 @@ _MEANINGS: dict[str, tuple[type[ProntoError], str]] = {
     "ReadonlyError": (ReadOnlyError, "Check the owner and the permissions of the directory."),
     "TlsFullError": (StoreFullError, "The process has too many environments open."),
     "TxnFullError": (StoreFullError, "Split the transaction into smaller ones."),
-    "VersionMismatchError": (FormatVersionError, "The file has another LMDB format: use the release that wrote it."),
+    "VersionMismatchError": (
+        FormatVersionError,
+        "The file has another LMDB format: use the release that wrote it.",
+    ),
 }
 
 _ERRNO_MEANINGS: dict[int, tuple[type[ProntoError], str]] = {
     errno.ENOSPC: (StoreFullError, _FREE_SPACE),
     errno.EDQUOT: (StoreFullError, _FREE_SPACE),
     # LMDB 0.9 reports a short write, which is what a full disk gives, as EIO.
-    errno.EIO: (StoreFullError, "The disk is full or failing: free some space, look at the system log, try again."),
+    errno.EIO: (
+        StoreFullError,
+        "The disk is full or failing: free some space, look at the system log, try again.",
+    ),
     errno.EMFILE: (StoreFullError, "The process has too many files open: close some, or raise `ulimit -n`."),
     errno.ENFILE: (StoreFullError, "The system has too many files open."),
     errno.ENOMEM: (StoreFullError, "The process has no memory or address space left."),

@@ -10,12 +10,11 @@ from pronto_lmdb.errors import CorruptStoreError, InvalidValueError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any, NoReturn, TypeAlias
 
     # Containers of Any: an invariant recursive alias would refuse a variable of type dict[str, int].
-    Value: TypeAlias = (
-        None | bool | int | float | str | bytes | datetime | list[Any] | tuple[Any, ...] | dict[Any, Any]
-    )
+    Value: TypeAlias = bool | int | float | str | bytes | datetime | list[Any] | tuple[Any, ...] | dict[Any, Any] | None
 else:
     Value = object
 
@@ -27,6 +26,17 @@ _PACKED_INTEGERS = range(-(2**63), 2**64)
 # First bytes of msgpack's binary and extension types, none of which occurs in ASCII text.
 _MARKS = bytes([*range(0xC4, 0xCA), *range(0xD4, 0xD9)])
 _KEPT_BUFFER = 1024 * 1024
+
+# How subclasses, and tuples, become what msgpack knows.
+_PLAIN: tuple[tuple[type, Callable[[Any], object]], ...] = (
+    (tuple, list),
+    (list, list),
+    (dict, dict),
+    (str, str.__str__),
+    (int, int),
+    (float, float),
+    (bytes, bytes),
+)
 
 
 class _ValuePacker:
@@ -42,9 +52,9 @@ class _ValuePacker:
         self.unusual = True
         if isinstance(value, datetime) and value.tzinfo is not None:
             return Timestamp.from_datetime(value.astimezone(UTC))
-        for base in (tuple, list, dict, str, int, float, bytes):
+        for base, plain in _PLAIN:
             if isinstance(value, base):
-                return list(value) if base is tuple else base(value)  # type: ignore[call-overload]
+                return plain(value)
         raise TypeError
 
 
@@ -117,7 +127,7 @@ def same(left: Value, right: Value) -> bool:
             if len(one) != len(other):
                 return False
             pending.extend(zip(one, other, strict=True))
-        elif one != other and not (one != one and other != other):  # noqa: PLR0124 - NaN equals itself here
+        elif one != other and not (one != one and other != other):
             return False
     return True
 
@@ -128,7 +138,8 @@ def _refuse_extension(code: int, data: bytes) -> NoReturn:
 
 def _refuse(value: Value, reason: str) -> NoReturn:
     raise _fault(value) or InvalidValueError(
-        f"The value cannot be packed: {reason}.", "Use None, bool, int, float, str, bytes, datetime, list and dict."
+        f"The value cannot be packed: {reason}.",
+        "Use None, bool, int, float, str, bytes, datetime, list and dict.",
     )
 
 
@@ -153,7 +164,8 @@ def _fault(value: object) -> InvalidValueError | None:
                 return fault
         if depth > MAX_DEPTH:
             return InvalidValueError(
-                f"The value is nested more than {MAX_DEPTH} levels deep.", "Flatten it, or break the cycle in it."
+                f"The value is nested more than {MAX_DEPTH} levels deep.",
+                "Flatten it, or break the cycle in it.",
             )
     return None
 

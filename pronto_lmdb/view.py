@@ -7,7 +7,7 @@ from _thread import get_ident
 import lmdb
 
 from pronto_lmdb import clock
-from pronto_lmdb.errors import StoreClosedError
+from pronto_lmdb.errors import ConflictError, StoreClosedError
 from pronto_lmdb.moment import Moment
 from pronto_lmdb.pool import pool
 from pronto_lmdb.reading import ReadVerbs
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from pronto_lmdb.environment import Environment
 
+    Absent = TypeVar("Absent")
     Result = TypeVar("Result")
 
 
@@ -38,9 +39,7 @@ class View(ReadVerbs):
 
     __slots__ = ("_enter", "_environment", "_moment", "_open", "_thread")
 
-    def __init__(
-        self, enter: Callable[[], tuple[Environment, lmdb.Transaction[bytes]] | None]
-    ) -> None:
+    def __init__(self, enter: Callable[[], tuple[Environment, lmdb.Transaction[bytes]] | None]) -> None:
         self._enter = enter
         self._open = False
         self._environment: Environment | None = None
@@ -63,16 +62,22 @@ class View(ReadVerbs):
         self._open = False
         environment, moment = self._environment, self._moment
         self._environment = self._moment = None
-        if environment is not None and moment is not None:
+        if environment is None or moment is None:
+            return
+        if environment.abandoned:
+            pool.keep(moment.txn)  # a fork's copy: ending it would free the parent's reader slot
+        else:
             moment.txn.abort()
             environment.unpin(self._thread)
             pool.close_unowned(environment)
 
-    def _read(self, operation: Callable[[Moment], Result], absent: Result) -> Result:
+    def _read(self, operation: Callable[[Moment], Result], absent: Absent) -> Result | Absent:
         if not self._open:
             raise StoreClosedError("This view is not open.", "Use it inside its with block.")
-        if self._moment is None:
+        if self._moment is None or self._environment is None:
             return absent
+        if self._environment.abandoned:
+            raise ConflictError("This process was forked inside a view, which belongs to the parent.", "Begin another.")
         try:
             return operation(self._moment)
         except lmdb.Error as error:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from pronto_lmdb.commit import Commit
 
+    Absent = TypeVar("Absent")
     Result = TypeVar("Result")
 
 # The end of the year 9999, the last one a datetime can show.
@@ -57,7 +58,7 @@ class WriteVerbs(ReadVerbs, MutableMapping[str, Value]):
         """Run an operation in a transaction; the address is created if need be."""
         raise NotImplementedError
 
-    def _write_existing(self, operation: Callable[[Commit], Result], absent: Result) -> Result:
+    def _write_existing(self, operation: Callable[[Commit], Result], absent: Absent) -> Result | Absent:
         """Run an operation in a transaction; where the address does not exist, return ``absent`` instead."""
         raise NotImplementedError
 
@@ -90,9 +91,7 @@ class WriteVerbs(ReadVerbs, MutableMapping[str, Value]):
 
         return self._write(add)
 
-    def replace(
-        self, key: str, value: Value, *, expected: Value = _UNSET, revision: int | None = None
-    ) -> bool:
+    def replace(self, key: str, value: Value, *, expected: Value = _UNSET, revision: int | None = None) -> bool:
         """Write a value only over a known one (compare and set); tell whether it was written.
 
         Args:
@@ -107,7 +106,8 @@ class WriteVerbs(ReadVerbs, MutableMapping[str, Value]):
         """
         if (expected is _UNSET) == (revision is None):
             raise InvalidValueError(
-                "replace() compares either a value or a revision.", "Pass exactly one of expected= and revision=."
+                "replace() compares either a value or a revision.",
+                "Pass exactly one of expected= and revision=.",
             )
         encoded, packed = encode_key(key), pack(value, self._value_limit)
         wanted = b"" if expected is _UNSET else pack(expected)
@@ -134,13 +134,16 @@ class WriteVerbs(ReadVerbs, MutableMapping[str, Value]):
         def added(value: Value) -> int:
             if not isinstance(value, int) or isinstance(value, bool):
                 raise InvalidValueError(
-                    f"The value of {key!r} is {type(value).__name__}, not an integer.", "Put an integer first."
+                    f"The value of {key!r} is {type(value).__name__}, not an integer.",
+                    "Put an integer first.",
                 )
             if value + by not in _INTEGERS:
                 raise InvalidValueError(f"{key!r} would leave the range of 64 bits.", "Store it as text.")
             return value + by
 
-        return self.modify(key, added, default=0)  # type: ignore[return-value] - what added() returned
+        total = self.modify(key, added, default=0)
+        assert isinstance(total, int)
+        return total
 
     def modify(self, key: str, function: Callable[[Value], Value], default: Value = None) -> Value:
         """Replace a value by ``function(value)`` while nobody else can write; return the new value.
@@ -252,8 +255,14 @@ class WriteVerbs(ReadVerbs, MutableMapping[str, Value]):
     # -- many keys ---------------------------------------------------------------------------------------------
 
     def update(self, other: Mapping[str, Value] | Iterable[tuple[str, Value]] = (), /, **values: Value) -> None:  # type: ignore[override]
-        """Write many values in one transaction: all of them, or none."""
-        pairs = other.items() if isinstance(other, Mapping) else other
+        """Write many values in one transaction: all of them, or none.
+
+        Args:
+            other: a mapping, or pairs.
+            values: further values, by key.
+
+        """
+        pairs = ((key, other[key]) for key in other) if isinstance(other, Mapping) else other
         limit = self._value_limit
         rows = [(encode_key(key), pack(value, limit)) for key, value in pairs]
         rows.extend((encode_key(key), pack(value, limit)) for key, value in values.items())
