@@ -220,28 +220,49 @@ class Environment:
         """
         for _ in range(_ATTEMPTS):
             try:
-                return self.begin()
+                return self._begin_checked()
             except lmdb.MapResizedError:
                 self._adopt_size()
-            except lmdb.ReadersFullError:
-                if not self._handle.reader_check():
-                    raise
         return self.begin()
+
+    def begin_pinned(self) -> lmdb.Transaction[bytes] | None:
+        """Pin the handle and begin a read transaction; ``None``, and no pin, if it is closed.
+
+        Raises:
+            lmdb.Error: if anything is wrong; there is no pin then either.
+
+        """
+        while self.pin():
+            try:
+                return self._begin_checked()
+            except lmdb.MapResizedError:
+                self.unpin(get_ident())
+                self._adopt_size()
+            except BaseException:
+                self.unpin(get_ident())
+                raise
+        return None
+
+    def _begin_checked(self) -> lmdb.Transaction[bytes]:
+        try:
+            return self.begin()
+        except lmdb.ReadersFullError:
+            self._handle.reader_check()  # killed processes keep their slots until somebody looks
+            return self.begin()
 
     def read(self, operation: Callable[[lmdb.Transaction[bytes]], Result], absent: Absent) -> Result | Absent:
         """Run an operation on a read transaction, pinned; return ``absent`` if the handle is closed."""
-        if not self.pin():
-            return absent
         try:
-            txn = self.begin_read()
+            txn = self.begin_pinned()
+            if txn is None:
+                return absent
             try:
                 return operation(txn)
             finally:
                 txn.abort()
+                self.unpin(get_ident())
         except lmdb.Error as error:
             raise translated(error, self.path) from error
-        finally:
-            self.unpin(get_ident())
 
     def sync(self) -> None:
         """Flush the data file.

@@ -111,16 +111,21 @@ class Keystore(WriteVerbs):
             environment = self._opened()
             if environment is None:
                 return None
-            if environment.pin():
+            try:
+                txn = environment.begin_pinned()
+            except lmdb.Error as error:
+                raise translated(error, str(self.address)) from error
+            if txn is not None:
+                mine = False
                 try:
-                    txn = environment.begin_read()
-                    if txn.id() == environment.seen or environment.verify(txn):
-                        return environment, txn
-                    txn.abort()
-                except lmdb.Error as error:
-                    environment.unpin(get_ident())
-                    raise translated(error, str(self.address)) from error
-                environment.unpin(get_ident())
+                    mine = txn.id() == environment.seen or environment.verify(txn)
+                finally:
+                    if not mine:
+                        txn.abort()
+                        environment.unpin(get_ident())
+                if mine:
+                    return environment, txn
+                pool.discard(environment)
             self._forget(environment)
 
     def stats(self) -> Stats:

@@ -15,7 +15,7 @@ from pronto_lmdb import clock
 from pronto_lmdb.address import Address
 from pronto_lmdb.commit import Commit
 from pronto_lmdb.creation import build, is_sound
-from pronto_lmdb.errors import AddressExistsError, AddressNotFoundError, CorruptStoreError
+from pronto_lmdb.errors import AddressExistsError, AddressNotFoundError, CorruptStoreError, LockTimeoutError
 from pronto_lmdb.files import (
     PRIVATE_FILE,
     FileLock,
@@ -96,8 +96,11 @@ class Lifecycle:
     # -- the lock ----------------------------------------------------------------------------------------------
 
     @contextmanager
-    def locked(self) -> Iterator[None]:
+    def locked(self, timeout: float | None = None) -> Iterator[None]:
         """Hold the life-cycle lock of the store, with everything that was left undone finished first.
+
+        Args:
+            timeout: seconds to wait for it; by default those of the store.
 
         Raises:
             LockTimeoutError: if another process or thread holds it too long.
@@ -112,7 +115,7 @@ class Lifecycle:
             make_directory(directory)
         lock = FileLock(self._layout.lifecycle_lock)
         try:
-            lock.acquire(self._timeout)
+            lock.acquire(self._timeout if timeout is None else timeout)
             self._ensure_registry()
             self._resume()
             yield
@@ -122,8 +125,8 @@ class Lifecycle:
     def finish_pending(self) -> None:
         """Finish or sweep what a killed process left; does nothing while another one is at work."""
         if self.is_pending():
-            with self.locked():
-                pass
+            with suppress(LockTimeoutError), self.locked(timeout=0):
+                return
 
     def _resume(self) -> None:
         with os.scandir(self._layout.pending) as notes:
@@ -331,28 +334,38 @@ class Lifecycle:
             move(self._layout.registry, aside)
         remove_tree(self._layout.registry)
         built = os.path.join(self._layout.pending, f"registry-{os.urandom(8).hex()}")
-        build(built, Identity(""), State())
+        # Published with its content: an empty registry would look like an empty store.
+        build(built, Identity(""), State(), self._catalog())
         move(built, self._layout.registry)
-        self.rebuild_registry()
 
     def rebuild_registry(self) -> int:
-        """Catalog every keystore that can be found; return how many. The lock is held."""
-        live = list(self._surveyed(self._known_directories()))
-        trashed = list(self._surveyed(_subdirectories(self._layout.trash)))
+        """Catalog every keystore that can be found and forget those that cannot; return how many there are.
+
+        Settings stay. The lock is held.
+        """
+        catalog = dict(self._catalog())
 
         def record(commit: Commit) -> None:
-            for placed, state in live:
-                if state.status == LIVE:
-                    self._registry.put_in(commit, placed)
-            for placed, state in trashed:
-                identity = placed.identity
-                if state.status == DELETED:
-                    trash_id = os.path.basename(placed.path)
-                    self._registry.put_trash_in(commit, Trashed(trash_id, identity, placed.path))
-                    self._registry.raise_floor_in(commit, identity.address, state.revision)
+            self._registry.clear_addresses_in(commit)
+            for key, value in catalog.items():
+                commit.put(key, value)
 
         self._registry.change(record)
-        return len(live)
+        return sum(1 for _ in self._registry.addresses())
+
+    def _catalog(self) -> Iterator[tuple[bytes, bytes]]:
+        """Yield the registry's entries for all keystores that can be found, live and deleted."""
+        floors: dict[str, int] = {}
+        for placed, state in self._surveyed(self._known_directories()):
+            if state.status == LIVE:
+                yield self._registry.address_entry(placed)
+        for placed, state in self._surveyed(_subdirectories(self._layout.trash)):
+            if state.status == DELETED:
+                address = placed.identity.address
+                floors[address] = max(state.revision, floors.get(address, 0))
+                yield self._registry.trash_entry(Trashed(os.path.basename(placed.path), placed.identity, placed.path))
+        for address, revision in floors.items():
+            yield self._registry.floor_entry(address, revision)
 
     def _known_directories(self) -> Iterator[str]:
         yield from _subdirectories(self._layout.addresses)

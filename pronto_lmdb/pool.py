@@ -7,7 +7,7 @@ import sys
 from _thread import RLock
 
 from pronto_lmdb.environment import DATA_FILE, Environment
-from pronto_lmdb.errors import CorruptStoreError, StoreFullError
+from pronto_lmdb.errors import ConflictError, CorruptStoreError, StoreFullError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ class Pool:
     """
 
     def __init__(self) -> None:
+        self._inherited: set[tuple[int, int]] = set()
         self._reset()
 
     def _reset(self) -> None:
@@ -89,6 +90,11 @@ class Pool:
             file = (stat.st_dev, stat.st_ino)
             environment = self._open.get(file)
             if environment is None:
+                if file in self._inherited:
+                    raise ConflictError(
+                        f"{path} was in use at the moment when this process was forked.",
+                        "Fork while no transaction or view is open, or start the process by spawn.",
+                    )
                 environment = self._open[file] = self._open_new(path)
             environment.path = path
             environment.owners.add(owner)
@@ -114,7 +120,7 @@ class Pool:
     def discard(self, environment: Environment) -> None:
         """Close an environment that is no longer needed, unless somebody is inside."""
         with self._lock:
-            self._close_where(environment.__eq__)
+            self._close_where(lambda other: other is environment)
 
     def close_unowned(self, environment: Environment) -> None:
         """Close an environment whose last store was closed while a view was still open on it."""
@@ -156,9 +162,10 @@ class Pool:
 
     def after_fork_in_child(self) -> None:
         """Begin empty. What was in use at the fork is left alone: closing it would harm the parent."""
-        inherited = list(self._open.values())
+        inherited = self._open
         self._reset()
-        for environment in inherited:
+        self._inherited.update(inherited)
+        for environment in inherited.values():
             self.keep(environment.abandon())
 
     def keep(self, inherited: object) -> None:

@@ -15,6 +15,7 @@ from pronto_lmdb.errors import CorruptStoreError
 from pronto_lmdb.identity import Identity
 from pronto_lmdb.moment import Moment, Range
 from pronto_lmdb.pool import pool
+from pronto_lmdb.record import FIRST_USER_KEY
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -92,18 +93,35 @@ class Registry:
         prefix = b"" if user is None else address_key(str(Address(user)).removesuffix("default"))
         keys = Range(prefix, None, None, reverse=False)
         while not keys.done:
-            for _, stored in self._read(keys.next_records, []):
+            page = self._read(keys.next_records, None)
+            if page is None:
+                return
+            for _, stored in page:
                 yield self._decode(stored)
 
     def put_in(self, commit: Commit, placed: Placed) -> None:
         """Catalog an address as part of a change."""
-        identity = placed.identity
-        fields = {**identity.fields(), "path": self._layout.relative(placed.path)}
-        commit.put(address_key(identity.address), packb(fields))
+        commit.put(*self.address_entry(placed))
+
+    def address_entry(self, placed: Placed) -> tuple[bytes, bytes]:
+        """Return the stored form of an address."""
+        return address_key(placed.identity.address), self._encode(placed)
+
+    def clear_addresses_in(self, commit: Commit) -> None:
+        """Strike all addresses, live and deleted, as part of a change."""
+        cursor = commit.txn.cursor()
+        known = list(cursor.iternext(keys=True, values=False)) if cursor.set_range(_TRASH) else []
+        for key in known:
+            if key >= FIRST_USER_KEY or key < _TRASH_END:
+                commit.delete(key)
 
     def remove_in(self, commit: Commit, address: str) -> None:
         """Strike an address from the catalog as part of a change."""
         commit.delete(address_key(address))
+
+    def _encode(self, placed: Placed) -> bytes:
+        fields = {**placed.identity.fields(), "path": self._layout.relative(placed.path)}
+        return packb(fields)  # type: ignore[no-any-return]
 
     def _decode(self, stored: bytes) -> Placed:
         fields = unpackb(stored)
@@ -119,9 +137,13 @@ class Registry:
 
     def raise_floor_in(self, commit: Commit, address: str, revision: int) -> None:
         """Note, as part of a change, that the revisions of a name up to this one are used up."""
-        key = _FLOOR + address_key(address)
-        if revision > int.from_bytes(commit.get(key) or b"", "big"):
-            commit.put(key, revision.to_bytes(8, "big"))
+        key, floor = self.floor_entry(address, revision)
+        if floor > (commit.get(key) or b""):
+            commit.put(key, floor)
+
+    def floor_entry(self, address: str, revision: int) -> tuple[bytes, bytes]:
+        """Return the stored form of a name's used-up revisions."""
+        return _FLOOR + address_key(address), revision.to_bytes(8, "big")
 
     # -- trash -------------------------------------------------------------------------------------------------
 
@@ -147,8 +169,11 @@ class Registry:
 
     def put_trash_in(self, commit: Commit, trashed: Trashed) -> None:
         """Catalog a deleted address as part of a change."""
-        fields = {**trashed.identity.fields(), "path": self._layout.relative(trashed.path)}
-        commit.put(_TRASH + trashed.trash_id.encode(), packb(fields))
+        commit.put(*self.trash_entry(trashed))
+
+    def trash_entry(self, trashed: Trashed) -> tuple[bytes, bytes]:
+        """Return the stored form of a deleted address."""
+        return _TRASH + trashed.trash_id.encode(), self._encode(Placed(trashed.identity, trashed.path))
 
     def remove_trash_in(self, commit: Commit, trash_id: str) -> None:
         """Strike a deleted address from the catalog as part of a change."""

@@ -99,6 +99,8 @@ class Store:
         self._lifecycle = Lifecycle(self._layout, self._registry, self._owner, timeout)
         self._value_limit: int | None = None
         self.config = Config(self._registry.setting, self._set_setting)
+        if not readonly:
+            self._lifecycle.finish_pending()
 
     # -- keystores ---------------------------------------------------------------------------------------------
 

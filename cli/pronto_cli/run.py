@@ -1,0 +1,36 @@
+"""One command line from its words to its exit code."""
+
+from __future__ import annotations
+
+import sys
+
+from pronto_cli.exits import report
+from pronto_cli.line import glance
+from pronto_cli.streams import Streams
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def run(argv: Sequence[str] | None, streams: Streams | None) -> int:
+    """Read a command line, carry it out, and turn whatever goes wrong into a message and an exit code."""
+    words = sys.argv[1:] if argv is None else list(argv)
+    streams = streams or Streams.standard()
+    json, verbose = glance(words)
+    try:
+        from pronto_cli.app import parse
+
+        line = parse(words)
+        if isinstance(line, int):
+            return line
+        json, verbose = line.json, line.verbose
+        streams.notes = not (line.quiet or line.json)
+
+        from pronto_cli.handlers import HANDLERS
+
+        code = HANDLERS[line.command](line, streams)
+        streams.flush()
+        return code
+    except BaseException as error:  # noqa: BLE001 - the boundary behind which there is only the shell
+        return report(error, streams, json=json, verbose=verbose)
