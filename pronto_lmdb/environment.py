@@ -302,18 +302,24 @@ class Environment:
                 f"This thread has a transaction open on {self.identity.address or 'the registry'}.",
                 "Use the verbs of the transaction until it ends.",
             )
+        if not self._mutex.acquire(blocking=False):
+            timeout = self._wait_for_threads(timeout)
+        try:
+            self._process_lock.acquire(timeout)
+        except BaseException:
+            self._mutex.release()
+            raise
+        self._writer = get_ident()
+
+    def _wait_for_threads(self, timeout: float) -> float:
+        """Wait for the mutex; return what is left of the timeout."""
         started = monotonic()
         if not self._mutex.acquire(timeout=timeout):
             raise LockTimeoutError(
                 f"{self.identity.address or self.path} was being written by another thread for {timeout:g} s.",
                 "Try again, or allow a longer timeout.",
             )
-        try:
-            self._process_lock.acquire(max(0.0, timeout - (monotonic() - started)))
-        except BaseException:
-            self._mutex.release()
-            raise
-        self._writer = get_ident()
+        return max(0.0, timeout - (monotonic() - started))
 
     def unlock_writer(self) -> None:
         """Let the next writer in."""

@@ -120,21 +120,24 @@ class FileLock:
         """
         if self._descriptor < 0:
             self._open()
+        try:
+            _try_lock(self._descriptor)
+        except (BlockingIOError, PermissionError):
+            self._wait(timeout)
+
+    def _wait(self, timeout: float) -> None:
         deadline = monotonic() + timeout
         pause = _FIRST_PAUSE
-        while True:
-            try:
-                _try_lock(self._descriptor)
-            except (BlockingIOError, PermissionError):
-                if monotonic() >= deadline:
-                    raise LockTimeoutError(
-                        f"{os.path.dirname(self.path)} was locked by another process for {timeout:g} s.",
-                        "Try again, or allow a longer timeout.",
-                    ) from None
-            else:
-                return
+        while monotonic() < deadline:
             sleep(pause)
             pause = min(pause * 2, _LONGEST_PAUSE)
+            with suppress(BlockingIOError, PermissionError):
+                _try_lock(self._descriptor)
+                return
+        raise LockTimeoutError(
+            f"{os.path.dirname(self.path)} was locked by another process for {timeout:g} s.",
+            "Try again, or allow a longer timeout.",
+        )
 
     def release(self) -> None:
         """Give the lock back."""

@@ -267,12 +267,8 @@ class WriteVerbs(ReadVerbs, MutableMapping[str, Value]):
         rows = [(encode_key(key), pack(value, limit)) for key, value in pairs]
         rows.extend((encode_key(key), pack(value, limit)) for key, value in values.items())
 
-        def update(commit: Commit) -> None:
-            for key, packed in rows:
-                _put(commit, key, packed, None)
-
         if rows:
-            self._write(update)
+            self._write(lambda commit: _put_all(commit, rows))
 
     # -- expiry ------------------------------------------------------------------------------------------------
 
@@ -344,6 +340,17 @@ def _put(commit: Commit, key: bytes, packed: bytes, lifetime: int | None) -> Non
     # Only where some record has an expiry can the one being replaced have an index entry.
     old = commit.get(key) if state.expiring else None
     _store(commit, key, packed, None if lifetime is None else _deadline(lifetime), old)
+
+
+def _put_all(commit: Commit, rows: list[tuple[bytes, bytes]]) -> None:
+    """Write many values anew."""
+    state = commit.state
+    if state.namespaces or state.expiring:
+        for key, packed in rows:
+            _put(commit, key, packed, None)
+    else:
+        header = encode_record(b"", state.revision + 1, clock.now(), None)
+        commit.put_many([(key, header + packed) for key, packed in rows])
 
 
 def _store(commit: Commit, key: bytes, packed: bytes, expires_at: int | None, old: bytes | None) -> None:

@@ -80,12 +80,20 @@ def alike(left: object, right: object) -> bool:
 
     Two datetimes are the same when they are one instant, both with a time zone.
     """
-    if type(left) is not type(right):
-        return False
-    if isinstance(left, dict) and isinstance(right, dict):
-        return alike(list(left.items()), list(right.items()))
-    if isinstance(left, list | tuple) and isinstance(right, list | tuple):
-        return len(left) == len(right) and all(map(alike, left, right))
-    if isinstance(left, float) and isinstance(right, float):
-        return struct.pack(">d", left) == struct.pack(">d", right)
-    return left == right
+    pending = [(left, right)]
+    while pending:  # no recursion: values may be deeper than the stack
+        one, other = pending.pop()
+        if type(one) is not type(other):
+            return False
+        if isinstance(one, dict) and isinstance(other, dict):
+            pending.append((list(one.items()), list(other.items())))
+        elif isinstance(one, list | tuple) and isinstance(other, list | tuple):
+            if len(one) != len(other):
+                return False
+            pending.extend(zip(one, other, strict=True))
+        elif isinstance(one, float) and isinstance(other, float):
+            if struct.pack(">d", one) != struct.pack(">d", other):
+                return False
+        elif one != other:
+            return False
+    return True

@@ -200,14 +200,14 @@ REFUSED = {
     "a date": (date(2024, 1, 1), "value:", "date"),
     "a time": (time(12), "value:", "time"),
     "a duration": (timedelta(1), "value:", "timedelta"),
-    "a datetime without zone": ({"at": datetime(2024, 1, 1)}, 'value["at"]:', "time zone"),  # noqa: DTZ001
+    "a datetime without zone": ({"at": datetime(2024, 1, 1)}, 'value["at"]:', "time zone"),
     "an instant before year 1": (datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=1))), "value:", "years 1 to 9999"),
     "an instant after 9999": (
         datetime(9999, 12, 31, 23, tzinfo=timezone(timedelta(hours=-2))),
         "value:",
         "years 1 to 9999",
     ),
-    "a generator": ([item for item in [(n for n in range(3))]], "value[0]:", "generator"),
+    "a generator": ([(n for n in range(3))], "value[0]:", "generator"),
     "a range": (range(3), "value:", "range"),
     "a view of a dict": ({"k": {}.keys()}, 'value["k"]:', "dict_keys"),
     "a mapping that is no dict": (MappingProxyType({}), "value:", "mappingproxy"),

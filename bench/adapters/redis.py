@@ -67,7 +67,7 @@ class RedisAdapter:
         self._client.delete(self._prefix + key.encode())
 
     def scan(self, start: str = "", limit: int | None = None) -> Iterable[Pair]:
-        keys = sorted(key for key in self.scan_keys() if key >= start)[:limit]
+        keys = sorted({key for key in self.scan_keys() if key >= start})[:limit]
         for first in range(0, len(keys), _BATCH):
             yield from self.get_many(keys[first : first + _BATCH]).items()
 

@@ -1,0 +1,143 @@
+"""Processes that play agents: started once, they take tasks, begin them at the same moment and report back."""
+
+from __future__ import annotations
+
+import multiprocessing
+import sys
+import traceback
+from array import array
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+from time import monotonic, sleep
+from typing import Protocol
+
+PATIENCE = 300.0
+# Enough for every agent to be awake and waiting when the common start comes.
+_LEAD = 0.05
+
+
+@dataclass
+class Outcome:
+    """What one agent did between the common start and the end.
+
+    Attributes:
+        latencies: nanoseconds of each operation.
+        elapsed: seconds from the start to its last operation.
+        refused: how often the engine told it to try again.
+        figures: whatever else the task measured.
+
+    """
+
+    latencies: array[int] = field(default_factory=lambda: array("q"))
+    elapsed: float = 0.0
+    refused: int = 0
+    figures: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def rate(self) -> float:
+        """Operations per second."""
+        return len(self.latencies) / self.elapsed
+
+
+class Task(Protocol):
+    """Work for one agent; it travels to its process by pickling."""
+
+    def prepare(self) -> None:
+        """Open what is needed, before the common start."""
+        ...
+
+    def run(self, until: float) -> Outcome:
+        """Work until a moment of :func:`time.monotonic`."""
+        ...
+
+    def finish(self) -> None:
+        """Check what was written, and close."""
+        ...
+
+
+class AgentError(Exception):
+    """An agent failed; its traceback is the message."""
+
+
+class Agents:
+    """A pool of processes, which grows to the number of tasks that run together."""
+
+    def __init__(self) -> None:
+        # A forked child would inherit open environments, which no engine here allows.
+        self._context = multiprocessing.get_context("spawn")
+        self._agents: list[tuple[BaseProcess, Connection]] = []
+
+    def run(self, tasks: Sequence[Task], seconds: float) -> list[Outcome]:
+        """Run tasks side by side for some seconds; return their outcomes in order.
+
+        Raises:
+            AgentError: if one of them fails; the others are ended.
+
+        """
+        self._grow(len(tasks))
+        connections = [connection for _, connection in self._agents[: len(tasks)]]
+        for connection, task in zip(connections, tasks, strict=True):
+            connection.send(task)
+        for connection in connections:
+            self._receive(connection)
+        start = monotonic() + _LEAD
+        for connection in connections:
+            connection.send((start, start + seconds))
+        return [self._receive(connection) for connection in connections]
+
+    def _grow(self, size: int) -> None:
+        while len(self._agents) < size:
+            ours, theirs = self._context.Pipe()
+            process = self._context.Process(target=serve, args=(theirs,), daemon=True)
+            process.start()
+            theirs.close()
+            self._agents.append((process, ours))
+
+    def _receive(self, connection: Connection) -> Outcome:
+        try:
+            answer = connection.recv() if connection.poll(PATIENCE) else "An agent did not answer."
+        except EOFError:
+            answer = "An agent's process ended."
+        if isinstance(answer, str):
+            self._end()
+            raise AgentError(answer)
+        outcome: Outcome = answer
+        return outcome
+
+    def close(self) -> None:
+        """End the processes."""
+        for _, connection in self._agents:
+            connection.send(None)
+        for process, connection in self._agents:
+            process.join(PATIENCE)
+            connection.close()
+        self._agents = []
+
+    def _end(self) -> None:
+        for process, connection in self._agents:
+            process.kill()
+            process.join()
+            connection.close()
+        self._agents = []
+
+
+def serve(connection: Connection) -> None:
+    """Do tasks until ``None`` comes: the life of an agent's process."""
+    while True:
+        task: Task | None = connection.recv()
+        if task is None:
+            return
+        try:
+            task.prepare()
+            connection.send(Outcome())
+            start, until = connection.recv()
+            sleep(max(0.0, start - monotonic()))
+            outcome = task.run(until)
+            task.finish()
+        except Exception:  # noqa: BLE001 - whatever it is, the run must learn of it
+            print(traceback.format_exc(limit=-1), end="", file=sys.stderr)
+            connection.send(traceback.format_exc())
+        else:
+            connection.send(outcome)

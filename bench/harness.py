@@ -1,0 +1,162 @@
+"""The run: who takes part, whose turn it is, and the rows that come of it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from random import Random
+from time import monotonic
+
+from bench.adapters import CONTENDERS, Contender
+from bench.agents import Agents
+from bench.measure import Timing, settle
+from bench.results import Parameters, Row, latency_row
+from bench.stand import Stand
+from bench.values import Values
+
+Turn = Callable[[Stand, Random], Timing]
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How much is measured.
+
+    Attributes:
+        rounds: turns of each contender in each case.
+        records: how many an address holds, unless the case says otherwise.
+        reads, durable_writes, relaxed_writes: operations in one turn.
+        seconds: length of a turn that several agents share.
+        complete: whether the cases that take long take part.
+
+    """
+
+    name: str
+    rounds: int
+    records: int
+    reads: int
+    durable_writes: int
+    relaxed_writes: int
+    seconds: float
+    complete: bool
+
+
+QUICK = Scale("quick", 5, 10_000, 1_000, 100, 1_000, 0.4, complete=False)
+COMPLETE = Scale("complete", 9, 20_000, 2_000, 200, 2_000, 0.8, complete=True)
+
+
+@dataclass
+class Run:
+    """One run of the workloads.
+
+    Args:
+        scale: how much.
+        directory: an empty directory on the file system that is to be measured.
+        seed: of every random choice.
+        only: names of the contenders that take part; empty: all.
+
+    """
+
+    scale: Scale
+    directory: str
+    seed: int
+    only: frozenset[str] = frozenset()
+    rows: list[Row] = field(default_factory=list)
+    _started: float = field(default_factory=monotonic)
+
+    # -- contenders --------------------------------------------------------------------------------------------
+
+    @cached_property
+    def statuses(self) -> dict[str, str]:
+        """For each contender ``measured``, or why it is not."""
+        found = {}
+        for name, contender in CONTENDERS.items():
+            chosen = not self.only or name in self.only
+            found[name] = (contender.obstacle() or "measured") if chosen else "not chosen"
+        return found
+
+    def contenders(self, names: Iterable[str]) -> list[Contender]:
+        """Return those of some contenders that take part in this run."""
+        return [CONTENDERS[name] for name in names if self.statuses[name] == "measured"]
+
+    def writes(self, contender: Contender) -> int:
+        """Return how many writes a turn of a contender has: fewer where each waits for the disk."""
+        return self.scale.durable_writes if contender.durability == "full" else self.scale.relaxed_writes
+
+    # -- turns -------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def scratch(self, name: str) -> Iterator[str]:
+        """Make a directory that goes at the end."""
+        path = os.path.join(self.directory, name)
+        os.makedirs(path)
+        try:
+            yield path
+        finally:
+            shutil.rmtree(path)
+
+    @contextmanager
+    def stands(self, names: Iterable[str], values: Values, records: int) -> Iterator[list[Stand]]:
+        """Open the contenders side by side, each with the same records; at the end everything is checked."""
+        with self.scratch("stands") as directory, ExitStack() as stack:
+            stands = [
+                stack.enter_context(Stand(contender, os.path.join(directory, contender.name), values))
+                for contender in self.contenders(names)
+            ]
+            for stand in stands:
+                stand.load(range(records))
+            yield stands
+            for stand in stands:
+                stand.check_all()
+
+    def interleave(self, case: str, stands: Sequence[Stand], turn: Turn) -> dict[str, list[Timing]]:
+        """Let the contenders take turns, round by round, each round beginning with another one.
+
+        All see the same random choices. A first round warms caches and is not counted.
+        """
+        timings: dict[str, list[Timing]] = {stand.name: [] for stand in stands}
+        for number in range(self.scale.rounds + 1):
+            for stand in rotated(stands, number):
+                settle()
+                timing = turn(stand, Random(f"{self.seed}/{case}/{number}"))
+                if number:
+                    timings[stand.name].append(timing)
+        return timings
+
+    def measure(self, workload: str, case: str, stands: Sequence[Stand], turn: Turn, parameters: Parameters) -> None:
+        """Interleave a case and record the latency of each contender."""
+        for name, timings in self.interleave(f"{workload}/{case}", stands, turn).items():
+            self.record(latency_row(workload, case, name, timings, parameters))
+
+    # -- results -----------------------------------------------------------------------------------------------
+
+    def record(self, row: Row) -> None:
+        """Keep a row and show it."""
+        self.rows.append(row)
+        given = " ".join(f"{name}={value}" for name, value in row.parameters.items())
+        print(
+            f"{monotonic() - self._started:6.0f} s  {row.workload:12} {row.case:34} {row.contender:16} "
+            f"{row.figure:12,.2f} {row.unit:5} ±{row.noise:4.0%}  {given} {row.note}",
+            file=sys.stderr,
+            flush=True,
+        )
+
+    @cached_property
+    def agents(self) -> Agents:
+        """The processes that play agents, started at the first use."""
+        return Agents()
+
+    def close(self) -> None:
+        """End the processes."""
+        if "agents" in self.__dict__:
+            self.agents.close()
+
+
+def rotated(items: Sequence[Stand], by: int) -> Sequence[Stand]:
+    """Return items in the same cyclic order, beginning with another one."""
+    first = by % len(items) if items else 0
+    return [*items[first:], *items[:first]]

@@ -1,0 +1,171 @@
+"""What a line names: its store, its address and its keys."""
+
+from __future__ import annotations
+
+import os
+
+from pronto_lmdb.address import Address
+from pronto_lmdb.errors import InvalidKeyError
+from pronto_lmdb.key import CONTEXT_MARK, DEFAULT_NAMESPACE, DEFAULT_PROJECT, Key
+from pronto_lmdb.store import open as open_store
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import TypeVar
+
+    from pronto_cli.line import Line
+    from pronto_lmdb.keystore import Keystore
+    from pronto_lmdb.store import Store
+
+    Payload = TypeVar("Payload")
+
+ADDRESS_VARIABLE = "PRONTO_ADDRESS"
+USER_VARIABLE = "PRONTO_USER"
+CURSOR_VARIABLE = "PRONTO_CURSOR"
+ADDRESS_SETTING = "address"
+DEFAULT_ADDRESS = Address()
+
+
+# -- store and address ---------------------------------------------------------------------------------------------
+
+
+def opened(line: Line) -> Store:
+    """Open the store of a line, with the time-out of the option, the environment or the store, in this order."""
+    if line.timeout is not None:
+        return open_store(line.root, timeout=line.timeout)
+    with open_store(line.root) as store:
+        timeout = float(str(store.config.effective("timeout")))
+    return open_store(line.root, timeout=timeout)
+
+
+def current_address(line: Line, store: Store) -> Address:
+    """Return the address that a line is about.
+
+    Raises:
+        InvalidAddressError: if what names it cannot be understood.
+
+    """
+    if line.address is not None:
+        return Address.parse(line.address)
+    if line.user is not None and line.cursor is not None:
+        return Address(line.user, line.cursor)
+    standing = _standing_address(store)
+    if line.user is None and line.cursor is None:
+        return standing
+    return Address(line.user or standing.user, line.cursor or standing.cursor)
+
+
+def _standing_address(store: Store) -> Address:
+    """Return the address of a line that does not name one."""
+    text = os.environ.get(ADDRESS_VARIABLE)
+    if text:
+        return Address.parse(text)
+    user, cursor = os.environ.get(USER_VARIABLE), os.environ.get(CURSOR_VARIABLE)
+    if user or cursor:
+        return Address(user or DEFAULT_ADDRESS.user, cursor or DEFAULT_ADDRESS.cursor)
+    return Address.parse(store.config.get(ADDRESS_SETTING, str(DEFAULT_ADDRESS)))
+
+
+def keystore(line: Line, store: Store) -> Keystore:
+    """Return the keystore of the address that a line is about."""
+    return store[current_address(line, store)]
+
+
+# -- one key -------------------------------------------------------------------------------------------------------
+
+
+def stored_key(line: Line) -> str:
+    """Return the text under which the KEY of a line is stored.
+
+    Raises:
+        InvalidKeyError: if it does not follow the convention; with ``--literal`` the library judges it.
+
+    """
+    text: str = line["key"]
+    if line["literal"]:
+        return text
+    if _names_namespace(line):
+        return str(Key.within(*_namespace(line), text))
+    return str(Key.parse(text, line.ns_delim))
+
+
+def _names_namespace(line: Line) -> bool:
+    return line["project"] is not None or line["namespace"] is not None
+
+
+def _namespace(line: Line) -> tuple[str, str]:
+    """Return the project and the namespace that the options name."""
+    parts = []
+    for option, default in (("project", DEFAULT_PROJECT), ("namespace", DEFAULT_NAMESPACE)):
+        part = default if line[option] is None else line[option]
+        if not part:
+            raise InvalidKeyError(f"The {option} is empty.", f"Leave it out to mean {default!r}.")
+        parts.append(part)
+    return parts[0], parts[1]
+
+
+# -- many keys -----------------------------------------------------------------------------------------------------
+
+
+def selected(
+    line: Line, read: Callable[[str], Iterator[tuple[str, Payload]]]
+) -> Iterator[tuple[str, Payload]]:
+    """Yield (key as shown, what belongs to it) for the keys that a line selects, in byte order.
+
+    Args:
+        line: its PREFIX, ``--project`` and ``--namespace``, ``--literal`` and ``--ns-delim``.
+        read: returns the pairs whose stored keys begin with a text, in byte order.
+
+    """
+    prefix = line["prefix"] or ""
+    if _names_namespace(line):
+        project, namespace = _namespace(line)
+        Key.within(project, namespace, "name")  # raises for a part that no key can have
+        rows = (
+            row
+            for start in _stored_prefixes(project, namespace, prefix)
+            for row in read(start)
+            if _belongs(row[0], project, namespace, prefix)
+        )
+        return rows if line.ns_delim == "." else _translated(rows, line.ns_delim, "")
+    if line["literal"] or line.ns_delim == ".":
+        return read(prefix)
+    return _translated(read(""), line.ns_delim, prefix)
+
+
+def _stored_prefixes(project: str, namespace: str, prefix: str) -> list[str]:
+    """Return disjoint texts, in order, with one of which every stored key of a namespace begins."""
+    if project != DEFAULT_PROJECT:
+        return [f"{project}.{namespace}.{prefix}"]
+    if namespace != DEFAULT_NAMESPACE:
+        return sorted([f"{namespace}.{prefix}", f"{project}.{namespace}.{prefix}"])
+    return [""]
+
+
+def _belongs(stored: str, project: str, namespace: str, prefix: str) -> bool:
+    try:
+        key = Key.parse(stored)
+    except InvalidKeyError:
+        return False
+    name = key.name if key.context is None else f"{key.name}{CONTEXT_MARK}{key.context}"
+    return (key.project, key.namespace) == (project, namespace) and name.startswith(prefix)
+
+
+def _translated(
+    rows: Iterator[tuple[str, Payload]], delimiter: str, prefix: str
+) -> Iterator[tuple[str, Payload]]:
+    """Yield rows under keys with another delimiter, sorted anew; what has no such key is left out."""
+    shown = ((_with_delimiter(stored, delimiter), payload) for stored, payload in rows)
+    found = [(key, payload) for key, payload in shown if key is not None and key.startswith(prefix)]
+    found.sort(key=lambda row: row[0].encode())
+    return iter(found)
+
+
+def _with_delimiter(stored: str, delimiter: str) -> str | None:
+    try:
+        key = Key.parse(stored)
+        text = key.text(delimiter)
+        return text if Key.parse(text, delimiter) == key else None
+    except InvalidKeyError:
+        return None
