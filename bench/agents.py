@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import multiprocessing
-import sys
 import traceback
 from array import array
 from collections.abc import Sequence
@@ -11,11 +10,12 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from time import monotonic, sleep
-from typing import Protocol
+from typing import Any, Protocol
 
 PATIENCE = 300.0
 # Enough for every agent to be awake and waiting when the common start comes.
 _LEAD = 0.05
+_READY, _DONE, _FAILED = "ready", "done", "failed"
 
 
 @dataclass
@@ -95,16 +95,15 @@ class Agents:
             theirs.close()
             self._agents.append((process, ours))
 
-    def _receive(self, connection: Connection) -> Outcome:
+    def _receive(self, connection: Connection) -> Any:
         try:
-            answer = connection.recv() if connection.poll(PATIENCE) else "An agent did not answer."
+            kind, content = connection.recv() if connection.poll(PATIENCE) else (_FAILED, "An agent did not answer.")
         except EOFError:
-            answer = "An agent's process ended."
-        if isinstance(answer, str):
+            kind, content = _FAILED, "An agent's process ended."
+        if kind == _FAILED:
             self._end()
-            raise AgentError(answer)
-        outcome: Outcome = answer
-        return outcome
+            raise AgentError(content)
+        return content
 
     def close(self) -> None:
         """End the processes."""
@@ -131,13 +130,12 @@ def serve(connection: Connection) -> None:
             return
         try:
             task.prepare()
-            connection.send(Outcome())
+            connection.send((_READY, None))
             start, until = connection.recv()
             sleep(max(0.0, start - monotonic()))
             outcome = task.run(until)
             task.finish()
         except Exception:  # noqa: BLE001 - whatever it is, the run must learn of it
-            print(traceback.format_exc(limit=-1), end="", file=sys.stderr)
-            connection.send(traceback.format_exc())
+            connection.send((_FAILED, traceback.format_exc()))
         else:
-            connection.send(outcome)
+            connection.send((_DONE, outcome))

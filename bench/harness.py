@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from random import Random
 from time import monotonic
+from typing import TypeVar
 
 from bench.adapters import CONTENDERS, Contender
 from bench.agents import Agents
@@ -20,6 +21,7 @@ from bench.stand import Stand
 from bench.values import Values
 
 Turn = Callable[[Stand, Random], Timing]
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
@@ -156,7 +158,7 @@ class Run:
             self.agents.close()
 
 
-def rotated(items: Sequence[Stand], by: int) -> Sequence[Stand]:
+def rotated(items: Sequence[Item], by: int) -> Sequence[Item]:
     """Return items in the same cyclic order, beginning with another one."""
     first = by % len(items) if items else 0
     return [*items[first:], *items[:first]]

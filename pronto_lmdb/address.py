@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from hashlib import sha256
-from unicodedata import normalize
-
 from pronto_lmdb.errors import InvalidAddressError
 
 MAX_PART = 64
@@ -97,6 +94,8 @@ class Address:
             )
         if len(name) <= _MAX_DIRECTORY:
             return name
+        from hashlib import sha256  # only here: it costs a command 3 ms at start
+
         digest = sha256(text.encode()).hexdigest()[:_HASH_DIGITS]
         return f"{name[: _MAX_DIRECTORY - _HASH_DIGITS - 2]}=={digest}"
 
@@ -133,7 +132,10 @@ def _part(name: str, text: str) -> str:
 
     if not isinstance(text, str):
         raise refuse(f"must be text, not {type(text).__name__}", "Pass a str.")
-    text = normalize("NFC", text)
+    if not text.isascii():
+        from unicodedata import normalize
+
+        text = normalize("NFC", text)
     if not text:
         raise refuse("is empty", f"Leave it out to mean {DEFAULT_PART!r}.")
     if len(text) > MAX_PART:

@@ -96,6 +96,35 @@ def remove_tree(path: str) -> None:
         raise translated(error, path) from error
 
 
+def read_text(path: str) -> str | None:
+    """Return the content of a small file, or ``None`` where there is none."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            return file.read()
+    except FileNotFoundError:
+        return None
+
+
+def write_durably(path: str, text: str) -> None:
+    """Write a small file so that it is there with all of its content, or not at all, whatever happens.
+
+    Raises:
+        ReadOnlyError, StoreFullError: where the system refuses.
+
+    """
+    temporary = f"{path}.tmp"
+    try:
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, PRIVATE_FILE)
+        with open(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(descriptor)
+        os.replace(temporary, path)
+        sync_directory(os.path.dirname(path))
+    except OSError as error:
+        raise translated(error, path) from error
+
+
 class FileLock:
     """An exclusive lock between processes, bound to one descriptor. Threads need a mutex in front of it.
 

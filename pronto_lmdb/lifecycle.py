@@ -17,18 +17,17 @@ from pronto_lmdb.commit import Commit
 from pronto_lmdb.creation import build, is_sound
 from pronto_lmdb.errors import AddressExistsError, AddressNotFoundError, CorruptStoreError, LockTimeoutError
 from pronto_lmdb.files import (
-    PRIVATE_FILE,
     FileLock,
     make_directory,
     move,
+    read_text,
     remove_tree,
-    sync_directory,
+    write_durably,
 )
 from pronto_lmdb.identity import DELETED, LIVE, Identity, State
 from pronto_lmdb.pool import pool
 from pronto_lmdb.record import IDENTITY
 from pronto_lmdb.registry import Placed, Registry, Trashed
-from pronto_lmdb.translation import translated
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,6 +36,7 @@ if TYPE_CHECKING:
 
     from pronto_lmdb.environment import Environment
     from pronto_lmdb.layout import Layout
+    from pronto_lmdb.lookup import Lookup
 
 _TRASH_MARK = ".trash-"
 
@@ -46,14 +46,16 @@ class Lifecycle:
 
     Args:
         layout: where things are in the store.
+        lookup: finds the addresses of the store.
         registry: the catalog of the store.
         owner: the number that stands for the store in the pool.
         timeout: seconds to wait for a lock.
 
     """
 
-    def __init__(self, layout: Layout, registry: Registry, owner: int, timeout: float) -> None:
+    def __init__(self, layout: Layout, lookup: Lookup, registry: Registry, owner: int, timeout: float) -> None:
         self._layout = layout
+        self._lookup = lookup
         self._registry = registry
         self._owner = owner
         self._timeout = timeout
@@ -62,36 +64,6 @@ class Lifecycle:
             "undelete": self._finish_undelete,
             "rename": self._finish_rename,
         }
-
-    # -- lookup ------------------------------------------------------------------------------------------------
-
-    def open_environment(self, address: Address) -> Environment | None:
-        """Return the open environment of an address, or ``None`` where it does not exist.
-
-        It lies in its usual place, or where a small file says; the registry is not needed to find it.
-        """
-        try:
-            return self._open_placed(address)
-        except CorruptStoreError:
-            if self.is_pending():
-                return None  # halfway through a rename
-            return self._open_placed(address)  # a rename that ended between two looks
-
-    def _open_placed(self, address: Address) -> Environment | None:
-        environment = pool.open(self._layout.home(address), str(address), self._owner)
-        if environment is None:
-            place = _read_text(self._layout.place(address))
-            if place is not None:
-                environment = pool.open(place, str(address), self._owner)
-        return environment
-
-    def is_pending(self) -> bool:
-        """Tell whether an operation has begun and not ended, here or in another process, alive or dead."""
-        try:
-            with os.scandir(self._layout.pending) as notes:
-                return next(notes, None) is not None
-        except FileNotFoundError:
-            return False
 
     # -- the lock ----------------------------------------------------------------------------------------------
 
@@ -124,9 +96,8 @@ class Lifecycle:
 
     def finish_pending(self) -> None:
         """Finish or sweep what a killed process left; does nothing while another one is at work."""
-        if self.is_pending():
-            with suppress(LockTimeoutError), self.locked(timeout=0):
-                return
+        with suppress(LockTimeoutError), self.locked(timeout=0):
+            return
 
     def _resume(self) -> None:
         with os.scandir(self._layout.pending) as notes:
@@ -135,7 +106,7 @@ class Lifecycle:
             if os.path.isdir(path):
                 self._finish_creation(path)
             elif path.endswith(".json"):
-                note = json.loads(_read_text(path) or "")
+                note = json.loads(read_text(path) or "")
                 if note["operation"] == "create":
                     self._finish_creation(note["built"])
                 else:
@@ -148,7 +119,7 @@ class Lifecycle:
     def _noted(self, **note: Any) -> Iterator[dict[str, Any]]:
         """Leave a durable note for as long as an operation lasts."""
         path = os.path.join(self._layout.pending, f"{os.urandom(8).hex()}.json")
-        _write_note(path, note)
+        write_durably(path, json.dumps(note))
         yield note
         os.unlink(path)
 
@@ -179,7 +150,7 @@ class Lifecycle:
         built = f"{path}.new-{identity.id}"
         with self._noted(operation="create", built=built):
             build(built, identity, state)
-            _write_durably(self._layout.place(address), path)
+            write_durably(self._layout.place(address), path)
             self._publish(identity, built, path)
         return path
 
@@ -371,7 +342,7 @@ class Lifecycle:
         yield from _subdirectories(self._layout.addresses)
         with suppress(FileNotFoundError):
             for name in os.listdir(self._layout.places):
-                yield _read_text(os.path.join(self._layout.places, name)) or ""
+                yield read_text(os.path.join(self._layout.places, name)) or ""
 
     def _surveyed(self, directories: Iterator[str]) -> Iterator[tuple[Placed, State]]:
         for path in directories:
@@ -386,13 +357,13 @@ class Lifecycle:
     # -- steps -------------------------------------------------------------------------------------------------
 
     def _existing(self, address: Address) -> Placed:
-        environment = self.open_environment(address)
+        environment = self._lookup.open_environment(address)
         if environment is None:
             raise AddressNotFoundError(f"There is no address {address}.", "`pronto addresses` lists those that exist.")
         return Placed(environment.identity, environment.path)
 
     def _refuse_taken(self, address: Address) -> None:
-        if self.open_environment(address) is not None:
+        if self._lookup.open_environment(address) is not None:
             raise AddressExistsError(f"{address} exists already.", "Choose another name, or delete it first.")
 
     def _either(self, note: dict[str, Any]) -> Environment:
@@ -426,7 +397,7 @@ class Lifecycle:
 
     def _remember_place(self, address: str, path: str) -> None:
         if not self._layout.is_inside(path):
-            _write_durably(self._layout.place(Address.parse(address)), path)
+            write_durably(self._layout.place(Address.parse(address)), path)
 
     def _forget_place(self, address: str) -> None:
         with suppress(FileNotFoundError):
@@ -436,30 +407,3 @@ class Lifecycle:
 def _subdirectories(path: str) -> Iterator[str]:
     with suppress(FileNotFoundError), os.scandir(path) as entries:
         yield from (entry.path for entry in entries if entry.is_dir(follow_symlinks=False))
-
-
-def _write_note(path: str, note: dict[str, Any]) -> None:
-    _write_durably(path, json.dumps(note))
-
-
-def _read_text(path: str) -> str | None:
-    try:
-        with open(path, encoding="utf-8") as file:
-            return file.read()
-    except FileNotFoundError:
-        return None
-
-
-def _write_durably(path: str, text: str) -> None:
-    """Write a small file so that it is there with all of its content, or not at all."""
-    temporary = f"{path}.tmp"
-    try:
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, PRIVATE_FILE)
-        with open(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(descriptor)
-        os.replace(temporary, path)
-        sync_directory(os.path.dirname(path))
-    except OSError as error:
-        raise translated(error, path) from error

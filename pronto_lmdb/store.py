@@ -18,7 +18,7 @@ from pronto_lmdb.errors import (
 from pronto_lmdb.identity import Identity
 from pronto_lmdb.keystore import Keystore
 from pronto_lmdb.layout import Layout
-from pronto_lmdb.lifecycle import Lifecycle
+from pronto_lmdb.lookup import Lookup
 from pronto_lmdb.pool import pool
 from pronto_lmdb.registry import Registry
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from typing import Any, Self
 
     from pronto_lmdb.environment import Environment
+    from pronto_lmdb.lifecycle import Lifecycle
     from pronto_lmdb.results import AddressInfo, DeletedAddress
 
 # What an address can hold at least: below this LMDB has no room to move.
@@ -96,10 +97,10 @@ class Store:
         self._owner = next(_owners)
         self._layout = Layout(self.path)
         self._registry = Registry(self._layout, self._owner, timeout)
-        self._lifecycle = Lifecycle(self._layout, self._registry, self._owner, timeout)
+        self._lookup = Lookup(self._layout, self._owner)
         self._value_limit: int | None = None
         self.config = Config(self._registry.setting, self._set_setting)
-        if not readonly:
+        if not readonly and self._lookup.is_pending():
             self._lifecycle.finish_pending()
 
     # -- keystores ---------------------------------------------------------------------------------------------
@@ -151,7 +152,7 @@ class Store:
         )
         self._check_writable()
         with self._lifecycle.locked():
-            environment = self._lifecycle.open_environment(address)
+            environment = self._lookup.open_environment(address)
             if environment is not None and not exist_ok:
                 raise AddressExistsError(f"{address} exists already.", "Pass exist_ok=True to accept it as it is.")
             if environment is not None:
@@ -162,7 +163,7 @@ class Store:
     def exists(self, address: Address | str) -> bool:
         """Tell whether an address exists."""
         self.check_open()
-        return self._lifecycle.open_environment(Address.of(address)) is not None
+        return self._lookup.open_environment(Address.of(address)) is not None
 
     def info(self, address: Address | str) -> AddressInfo:
         """Return what is known about an address.
@@ -175,7 +176,7 @@ class Store:
 
         self.check_open()
         address = Address.of(address)
-        environment = self._lifecycle.open_environment(address)
+        environment = self._lookup.open_environment(address)
         if environment is None:
             raise self._not_found(address)
         return AddressInfo.from_identity(environment.identity, environment.path)
@@ -321,7 +322,7 @@ class Store:
 
     def open_environment(self, address: Address) -> Environment | None:
         """Return the open environment of an address, or ``None``."""
-        environment = self._lifecycle.open_environment(address)
+        environment = self._lookup.open_environment(address)
         if self.closed:
             pool.release(self._owner)
             self.check_open()
@@ -337,10 +338,17 @@ class Store:
         if not self.creates:
             raise self._not_found(address)
         with self._lifecycle.locked():
-            if self._lifecycle.open_environment(address) is None:
+            if self._lookup.open_environment(address) is None:
                 self._lifecycle.create(Identity(str(address), durability=self.durability), None)
 
     # -- checks ------------------------------------------------------------------------------------------------
+
+    @property
+    def _lifecycle(self) -> Lifecycle:
+        """The life-cycle operations; imported when first needed, because most processes only read and write."""
+        from pronto_lmdb.lifecycle import Lifecycle
+
+        return Lifecycle(self._layout, self._lookup, self._registry, self._owner, self.timeout)
 
     def _check_writable(self) -> None:
         self.check_open()

@@ -137,7 +137,7 @@ class Blob(bytes):
         (OrderedDict(a=OrderedDict(b=1)), {"a": {"b": 1}}),
         (defaultdict(list, a=[1]), {"a": [1]}),
         (Colour.RED, "red"),
-        ({Colour.RED: Size.SMALL}, {"red": 1}),
+        ({Colour.RED: [Colour.RED]}, {"red": ["red"]}),
         (Ratio(0.5), 0.5),
         (Blob(b"x"), b"x"),
     ],
@@ -145,6 +145,11 @@ class Blob(bytes):
 )
 def test_a_tuple_becomes_a_list_and_a_subclass_its_base(given: Any, stored: Any) -> None:
     assert alike(unpack(pack(given)), stored)
+
+
+@pytest.mark.timeout(10)  # an integer of another class must not be looked for among 2^64 others
+def test_a_member_of_an_integer_enumeration_becomes_its_number() -> None:
+    assert alike(unpack(pack([Size.SMALL])), [1])
 
 
 def test_packing_leaves_the_value_as_it_was() -> None:

@@ -175,3 +175,8 @@ CONTENDERS: dict[str, Contender] = {
         Contender("memory-none", "bench.adapters.memory:MemoryAdapter", "none", processes=False),
     ]
 }
+
+
+def at(*durabilities: str) -> list[str]:
+    """Return the names of the contenders at some durabilities."""
+    return [name for name, contender in CONTENDERS.items() if contender.durability in durabilities]

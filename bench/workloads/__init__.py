@@ -1,0 +1,37 @@
+"""The workloads, in the order of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from bench.harness import Run
+from bench.workloads import (
+    addresses,
+    conversation,
+    db_bench,
+    disk,
+    fleet,
+    group_commit,
+    micro,
+    neighbour,
+    sizes,
+    startup,
+    ycsb,
+)
+
+WORKLOADS: dict[str, Callable[[Run], None]] = {
+    module.NAME: module.run
+    for module in (
+        disk,
+        micro,
+        startup,
+        fleet,
+        neighbour,
+        group_commit,
+        conversation,
+        addresses,
+        db_bench,
+        ycsb,
+        sizes,
+    )
+}

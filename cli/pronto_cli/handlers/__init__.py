@@ -1,0 +1,42 @@
+"""What the commands do: one table, whoever read the line. Nothing here knows how lines are read."""
+
+from __future__ import annotations
+
+from pronto_cli.handlers import addresses, care, expiry, keys, listing, putting
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pronto_cli.line import Line
+    from pronto_cli.streams import Streams
+
+HANDLERS: dict[str, Callable[[Line, Streams], int]] = {
+    "set": putting.set_,
+    "get": keys.get,
+    "del": keys.delete,
+    "delete": keys.delete,
+    "exists": keys.exists,
+    "incr": keys.increment,
+    "keys": listing.keys,
+    "scan": listing.scan,
+    "ls": listing.scan,
+    "ttl": expiry.ttl,
+    "expire": expiry.expire,
+    "persist": expiry.persist,
+    "sweep": expiry.sweep,
+    "addresses": addresses.addresses,
+    "address create": addresses.create,
+    "address info": addresses.info,
+    "address delete": addresses.delete,
+    "address undelete": addresses.undelete,
+    "address rename": addresses.rename,
+    "address purge": addresses.purge,
+    "use": addresses.use,
+    "config get": care.config_get,
+    "config set": care.config_set,
+    "config list": care.config_list,
+    "stats": care.stats,
+    "help": care.help_,
+    "version": care.version,
+}

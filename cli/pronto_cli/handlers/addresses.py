@@ -1,0 +1,206 @@
+"""`addresses`, `address ...`, `use`: which addresses there are, and which one applies."""
+
+from __future__ import annotations
+
+import os
+
+from pronto_cli.exits import AddressMiss, Declined, Exit, UsageError
+from pronto_cli.line import number, whole
+from pronto_cli.place import ADDRESS_SETTING, ADDRESS_VARIABLE, CURSOR_VARIABLE, USER_VARIABLE, current_address, opened
+from pronto_cli.printing import print_record, print_value
+from pronto_lmdb import clock
+from pronto_lmdb.address import Address
+from pronto_lmdb.errors import AddressNotFoundError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Any
+
+    from pronto_cli.line import Line
+    from pronto_cli.streams import Streams
+    from pronto_lmdb.results import AddressInfo, DeletedAddress
+    from pronto_lmdb.store import Store
+
+# How many addresses are compared with a mistyped one.
+_COMPARED = 10_000
+
+
+def addresses(line: Line, streams: Streams) -> int:
+    """Print all addresses, or those of one user."""
+    with opened(line) as store:
+        for info in store.addresses(line.user):
+            if line.json:
+                print_record(line, streams, _facts(info))
+            else:
+                streams.line(str(info.address))
+    return Exit.OK
+
+
+def create(line: Line, streams: Streams) -> int:
+    """Create an address."""
+    max_bytes = None if line["max_bytes"] is None else whole(line["max_bytes"], "--max-bytes")
+    labels = dict(_label(text) for text in line["label"] or ())
+    with opened(line) as store:
+        info = store.create(
+            line["name"],
+            path=line["path"],
+            durability=line["durability"],
+            max_bytes=max_bytes,
+            labels=labels,
+            exist_ok=bool(line["exist_ok"]),
+        )
+    _announce(line, streams, info, f"Created {info.address}.")
+    return Exit.OK
+
+
+def _label(text: str) -> tuple[str, str]:
+    name, equals, label = text.partition("=")
+    if not equals or not name:
+        raise UsageError(f"{text!r} is no label.", "Write --label NAME=TEXT.")
+    return name, label
+
+
+def info(line: Line, streams: Streams) -> int:
+    """Print what is known about an address."""
+    with opened(line) as store:
+        address = current_address(line, store) if line["name"] is None else Address.parse(line["name"])
+        try:
+            found = store.info(address)
+        except AddressNotFoundError as error:
+            raise AddressMiss(error.problem, _advice(address, _names(store.addresses()))) from error
+    print_record(line, streams, _facts(found))
+    return Exit.OK
+
+
+def delete(line: Line, streams: Streams) -> int:
+    """Move an address to the trash."""
+    address = Address.parse(line["name"])
+    with opened(line) as store:
+        try:
+            if line["dry_run"]:
+                print_value(line, streams, str(store.info(address).address))
+                return Exit.OK
+            store.delete(address)
+        except AddressNotFoundError as error:
+            error.hint = _advice(address, _names(store.addresses()))
+            raise
+    streams.note(f"{address} is in the trash; `pronto address undelete {address}` brings it back.")
+    return Exit.OK
+
+
+def undelete(line: Line, streams: Streams) -> int:
+    """Bring an address back from the trash."""
+    address = Address.parse(line["name"])
+    with opened(line) as store:
+        try:
+            info = store.undelete(address, line["to"])
+        except AddressNotFoundError as error:
+            error.hint = _advice(address, _names(store.trash()))
+            raise
+    _announce(line, streams, info, f"{info.address} is back.")
+    return Exit.OK
+
+
+def rename(line: Line, streams: Streams) -> int:
+    """Give an address another name."""
+    address, to = Address.parse(line["name"]), Address.parse(line["to"])
+    with opened(line) as store:
+        try:
+            store.rename(address, to)
+        except AddressNotFoundError as error:
+            error.hint = _advice(address, _names(store.addresses()))
+            raise
+        info = store.info(to)
+    _announce(line, streams, info, f"{address} is {to} now.")
+    return Exit.OK
+
+
+def purge(line: Line, streams: Streams) -> int:
+    """Remove deleted addresses for good, and print how many."""
+    age = None if line["older_than"] is None else number(line["older_than"], "--older-than")
+    asks = not line["yes"] and not line["dry_run"]
+    if asks and not streams.interactive:
+        raise UsageError("This removes data for good.", "Add --yes, or look first with --dry-run.")
+    with opened(line) as store:
+        if line["dry_run"]:
+            for item in _doomed(store, age):
+                print_record(line, streams, _trash_facts(item)) if line.json else streams.line(str(item.address))
+            return Exit.OK
+        if asks and not streams.confirm(f"Remove {len(_doomed(store, age))} deleted addresses for good?"):
+            raise Declined("Nothing was removed.")
+        print_value(line, streams, store.purge(age))
+    return Exit.OK
+
+
+def use(line: Line, streams: Streams) -> int:
+    """Store the address that applies where none is named, or print the one that applies."""
+    with opened(line) as store:
+        if line["name"] is None:
+            print_value(line, streams, str(current_address(line, store)))
+            return Exit.OK
+        address = Address.parse(line["name"])
+        store.config[ADDRESS_SETTING] = str(address)
+        if not store.exists(address):
+            streams.note(f"There is no {address} yet: the first write makes it.")
+    for variable in (ADDRESS_VARIABLE, USER_VARIABLE, CURSOR_VARIABLE):
+        if os.environ.get(variable):
+            streams.note(f"{variable} is set and comes before it.")
+    return Exit.OK
+
+
+# -- what is printed -----------------------------------------------------------------------------------------------
+
+
+def _announce(line: Line, streams: Streams, info: AddressInfo, note: str) -> None:
+    if line.json:
+        print_record(line, streams, _facts(info))
+    else:
+        streams.note(note)
+
+
+def _facts(info: AddressInfo) -> dict[str, Any]:
+    from pronto_cli.jsonform import time_text
+
+    return {
+        "address": str(info.address),
+        "id": info.id,
+        "path": str(info.path),
+        "created_at": time_text(info.created_at),
+        "durability": info.durability,
+        "max_bytes": info.max_bytes,
+        "labels": info.labels,
+        "origin": info.origin,
+    }
+
+
+def _trash_facts(item: DeletedAddress) -> dict[str, Any]:
+    from pronto_cli.jsonform import time_text
+
+    return {
+        "address": str(item.address),
+        "trash_id": item.trash_id,
+        "path": str(item.path),
+        "deleted_at": time_text(item.deleted_at),
+    }
+
+
+def _doomed(store: Store, age: float | None) -> list[DeletedAddress]:
+    """Return what a purge would remove now."""
+    if age is None:
+        return store.trash()
+    return [item for item in store.trash() if clock.now() / 1_000_000 - item.deleted_at.timestamp() > age]
+
+
+def _names(items: Iterable[AddressInfo | DeletedAddress]) -> list[str]:
+    from itertools import islice
+
+    return [str(item.address) for item in islice(items, _COMPARED)]
+
+
+def _advice(address: Address, names: list[str]) -> str:
+    """Return a hint for an address that does not exist."""
+    from difflib import get_close_matches
+
+    close = get_close_matches(str(address), names)
+    return f"Did you mean {' or '.join(close)}?" if close else "`pronto addresses` lists those that exist."

@@ -1,0 +1,79 @@
+"""`config`, `stats`, `help`, `version`: looking after a store, and finding one's way."""
+
+from __future__ import annotations
+
+import os
+
+from pronto_cli.exits import Exit
+from pronto_cli.place import current_address, opened
+from pronto_cli.printing import print_record, print_value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pronto_cli.line import Line
+    from pronto_cli.streams import Streams
+    from pronto_lmdb.store import Store
+
+
+def config_get(line: Line, streams: Streams) -> int:
+    """Print the setting that holds."""
+    with opened(line) as store:
+        print_value(line, streams, str(store.config.effective(line["name"])))
+    return Exit.OK
+
+
+def config_set(line: Line, streams: Streams) -> int:
+    """Store a setting."""
+    with opened(line) as store:
+        store.config[line["name"]] = line["value"]
+    return Exit.OK
+
+
+def config_list(line: Line, streams: Streams) -> int:
+    """Print all settings that hold."""
+    from pronto_lmdb.config import SETTINGS
+
+    with opened(line) as store:
+        for name in SETTINGS:
+            value = str(store.config.effective(name))
+            if line.json:
+                print_record(line, streams, {"name": name, "value": value, "source": _source(store, name)})
+            else:
+                streams.line(f"{name}={value}")
+    return Exit.OK
+
+
+def _source(store: Store, name: str) -> str:
+    from pronto_lmdb.config import SETTINGS
+
+    if os.environ.get(SETTINGS[name].variable):
+        return "environment"
+    return "store" if name in store.config else "default"
+
+
+def stats(line: Line, streams: Streams) -> int:
+    """Print how much an address holds and uses."""
+    with opened(line) as store:
+        address = current_address(line, store)
+        print_record(line, streams, {"address": str(address), **store[address].stats()._asdict()})
+    return Exit.OK
+
+
+def help_(line: Line, streams: Streams) -> int:
+    """Print a help text."""
+    if line.json:
+        print_record(line, streams, {"help": line["text"]})
+    else:
+        streams.line(line["text"])
+    return Exit.OK
+
+
+def version(line: Line, streams: Streams) -> int:
+    """Print the version."""
+    from pronto_lmdb import __version__
+
+    if line.json:
+        print_record(line, streams, {"version": __version__})
+    else:
+        streams.line(f"pronto {__version__}")
+    return Exit.OK

@@ -1,0 +1,54 @@
+"""`ttl`, `expire`, `persist`, `sweep`: how long keys live."""
+
+from __future__ import annotations
+
+from pronto_cli.exits import Exit
+from pronto_cli.line import number
+from pronto_cli.names import stored_key
+from pronto_cli.place import keystore, opened
+from pronto_cli.printing import print_value
+from pronto_lmdb.reading import key_not_found
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pronto_cli.line import Line
+    from pronto_cli.streams import Streams
+
+NEVER = "none"
+
+
+def ttl(line: Line, streams: Streams) -> int:
+    """Print how many seconds a key has left."""
+    with opened(line) as store:
+        seconds = keystore(line, store).ttl(stored_key(line))
+    if seconds is None:
+        streams.line("null" if line.json else NEVER)
+    else:
+        streams.line(f"{seconds:.3f}".rstrip("0").rstrip("."))
+    return Exit.OK
+
+
+def expire(line: Line, streams: Streams) -> int:
+    """Let a key expire."""
+    seconds = number(line["seconds"], "SECONDS")
+    with opened(line) as store:
+        key = stored_key(line)
+        if not keystore(line, store).expire(key, seconds):
+            raise key_not_found(key)
+    return Exit.OK
+
+
+def persist(line: Line, streams: Streams) -> int:
+    """Let a key never expire."""
+    with opened(line) as store:
+        key = stored_key(line)
+        if not keystore(line, store).persist(key):
+            raise key_not_found(key)
+    return Exit.OK
+
+
+def sweep(line: Line, streams: Streams) -> int:
+    """Remove what has expired and print how many records."""
+    with opened(line) as store:
+        print_value(line, streams, keystore(line, store).sweep())
+    return Exit.OK

@@ -1,0 +1,65 @@
+"""Where a line takes effect: its store and its address."""
+
+from __future__ import annotations
+
+import os
+
+from pronto_lmdb.address import Address
+from pronto_lmdb.store import open as open_store
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pronto_cli.line import Line
+    from pronto_lmdb.keystore import Keystore
+    from pronto_lmdb.store import Store
+
+ADDRESS_VARIABLE = "PRONTO_ADDRESS"
+USER_VARIABLE = "PRONTO_USER"
+CURSOR_VARIABLE = "PRONTO_CURSOR"
+ADDRESS_SETTING = "address"
+DEFAULT_ADDRESS = Address()
+
+
+def opened(line: Line) -> Store:
+    """Open the store of a line, with the time-out of the option, the environment or the store, in this order."""
+    if line.timeout is not None:
+        return open_store(line.root, timeout=line.timeout)
+    with open_store(line.root) as store:
+        timeout = float(str(store.config.effective("timeout")))
+    return open_store(line.root, timeout=timeout)
+
+
+def current_address(line: Line, store: Store) -> Address:
+    """Return the address that a line is about.
+
+    Raises:
+        InvalidAddressError: if what names it cannot be understood.
+
+    """
+    if line.address is not None:
+        return Address.parse(line.address)
+    if line.user is not None and line.cursor is not None:
+        return Address(line.user, line.cursor)
+    standing = _standing_address(store)
+    if line.user is None and line.cursor is None:
+        return standing
+    return Address(
+        standing.user if line.user is None else line.user,
+        standing.cursor if line.cursor is None else line.cursor,
+    )
+
+
+def _standing_address(store: Store) -> Address:
+    """Return the address of a line that does not name one."""
+    text = os.environ.get(ADDRESS_VARIABLE)
+    if text:
+        return Address.parse(text)
+    user, cursor = os.environ.get(USER_VARIABLE), os.environ.get(CURSOR_VARIABLE)
+    if user or cursor:
+        return Address(user or DEFAULT_ADDRESS.user, cursor or DEFAULT_ADDRESS.cursor)
+    return Address.parse(store.config.get(ADDRESS_SETTING, str(DEFAULT_ADDRESS)))
+
+
+def keystore(line: Line, store: Store) -> Keystore:
+    """Return the keystore of the address that a line is about."""
+    return store[current_address(line, store)]

@@ -1,0 +1,57 @@
+"""Finding the environment behind an address."""
+
+from __future__ import annotations
+
+import os
+
+from pronto_lmdb.errors import CorruptStoreError
+from pronto_lmdb.files import read_text
+from pronto_lmdb.pool import pool
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pronto_lmdb.address import Address
+    from pronto_lmdb.environment import Environment
+    from pronto_lmdb.layout import Layout
+
+
+class Lookup:
+    """Opens addresses by name, through the pool; creates nothing.
+
+    Args:
+        layout: where things are in the store.
+        owner: the number that stands for the store in the pool.
+
+    """
+
+    def __init__(self, layout: Layout, owner: int) -> None:
+        self._layout = layout
+        self._owner = owner
+
+    def open_environment(self, address: Address) -> Environment | None:
+        """Return the open environment of an address, or ``None`` where it does not exist.
+
+        It lies in its usual place, or where a small file says; the registry is not needed to find it.
+        """
+        try:
+            return self._open_placed(address)
+        except CorruptStoreError:
+            if self.is_pending():
+                return None  # halfway through a rename
+            return self._open_placed(address)  # a rename that ended between two looks
+
+    def _open_placed(self, address: Address) -> Environment | None:
+        environment = pool.open(self._layout.home(address), str(address), self._owner)
+        if environment is None:
+            place = read_text(self._layout.place(address))
+            if place is not None:
+                environment = pool.open(place, str(address), self._owner)
+        return environment
+
+    def is_pending(self) -> bool:
+        """Tell whether an operation has begun and not ended, here or in another process, alive or dead."""
+        try:
+            with os.scandir(self._layout.pending) as notes:
+                return next(notes, None) is not None
+        except FileNotFoundError:
+            return False
