@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import zip_longest
+from tempfile import TemporaryDirectory
 from typing import Any, Self
 
 from bench.adapters import Adapter, Contender
@@ -60,9 +61,13 @@ class Stand:
         self.adapter.open(self.directory, self.address)
 
     @contextmanager
-    def elsewhere(self, name: str) -> Iterator[Stand]:
-        """Open a stand of the same contender in a new directory below this one's."""
-        with Stand(self.contender, os.path.join(self.directory, name), self.values, self.address) as other:
+    def elsewhere(self) -> Iterator[Stand]:
+        """Open a stand of the same contender in a new directory, which goes at the end."""
+        os.makedirs(self.directory, exist_ok=True)
+        with (
+            TemporaryDirectory(dir=self.directory) as directory,
+            Stand(self.contender, directory, self.values, self.address) as other,
+        ):
             yield other
 
     # -- writing -----------------------------------------------------------------------------------------------

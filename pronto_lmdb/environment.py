@@ -95,7 +95,7 @@ class Environment:
         self._attach(self._open_handle(sync=True))
         try:
             self._handle.reader_check()
-            txn = self.begin()
+            txn = self.begin_read()
             self.identity = Identity.decode(txn.get(IDENTITY), self.path)
             self.verify(txn)
             txn.abort()

@@ -101,8 +101,10 @@ def read_text(path: str) -> str | None:
     try:
         with open(path, encoding="utf-8") as file:
             return file.read()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
+    except OSError as error:
+        raise translated(error, path) from error
 
 
 def write_durably(path: str, text: str) -> None:

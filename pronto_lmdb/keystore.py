@@ -136,11 +136,14 @@ class Keystore(WriteVerbs):
             return moment.count(), len(moment.expired_keys()), moment.state.revision
 
         records, expired, revision = self._read(counted, (0, 0, 0))
-        environment = self._opened()
+        environment = self._store.open_environment(self.address)  # not from memory: the path must be of today
         if environment is None:
             return Stats(0, 0, 0, 0, 0, None, self._store.durability)
-        with os.scandir(environment.path) as files:
-            on_disk = sum(_allocated(file.stat()) for file in files)
+        try:
+            with os.scandir(environment.path) as files:
+                on_disk = sum(_allocated(file.stat()) for file in files)
+        except OSError as error:
+            raise translated(error, str(self.address)) from error
         identity = environment.identity
         return Stats(records, expired, revision, environment.size(), on_disk, identity.max_bytes, identity.durability)
 

@@ -105,15 +105,19 @@ class Lifecycle:
         for path in paths:
             if os.path.isdir(path):
                 self._finish_creation(path)
-            elif path.endswith(".json"):
-                note = json.loads(read_text(path) or "")
-                if note["operation"] == "create":
-                    self._finish_creation(note["built"])
-                else:
-                    self._steps[note["operation"]](note)
-                os.unlink(path)
             else:
-                os.unlink(path)  # a note that was never finished: nothing had begun
+                # One without its final name was never finished: nothing had begun.
+                if path.endswith(".json"):
+                    self._finish(json.loads(read_text(path) or ""))
+                os.unlink(path)
+
+    def _finish(self, note: dict[str, Any]) -> None:
+        if note["operation"] == "create":
+            self._finish_creation(note["built"])
+        elif any(os.path.isdir(note[place]) for place in ("source", "target")):
+            self._steps[note["operation"]](note)
+        else:
+            self.rebuild_registry()  # somebody removed the directory itself: there is nothing left to finish
 
     @contextmanager
     def _noted(self, **note: Any) -> Iterator[dict[str, Any]]:

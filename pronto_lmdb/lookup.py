@@ -53,5 +53,5 @@ class Lookup:
         try:
             with os.scandir(self._layout.pending) as notes:
                 return next(notes, None) is not None
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return False

@@ -101,8 +101,8 @@ class Range:
 
     def next_keys(self, moment: Moment) -> list[bytes]:
         """Return the next page of live keys; sets ``done`` after the last."""
+        expired = moment.expired_keys()  # before the range moves on: if this fails, the page is read again
         page = self._take(moment, _LARGEST_PAGE_ROWS, values=False)
-        expired = moment.expired_keys()
         return [key for key in page if key not in expired] if expired else page
 
     def _take(self, moment: Moment, rows: int, *, values: bool) -> list[Any]:

@@ -8,6 +8,7 @@ from _thread import RLock
 
 from pronto_lmdb.environment import DATA_FILE, Environment
 from pronto_lmdb.errors import ConflictError, CorruptStoreError, StoreFullError
+from pronto_lmdb.translation import translated
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -87,6 +88,8 @@ class Pool:
                 stat = os.stat(os.path.join(path, DATA_FILE))
             except (FileNotFoundError, NotADirectoryError):
                 return None
+            except OSError as error:
+                raise translated(error, path) from error
             file = (stat.st_dev, stat.st_ino)
             environment = self._open.get(file)
             if environment is None:

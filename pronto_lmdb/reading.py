@@ -235,10 +235,8 @@ def key_not_found(key: str) -> KeyNotFoundError:
 
 
 def _live_page(keys: Range, moment: Moment) -> list[tuple[bytes, bytes]]:
+    expired = moment.expired_keys()  # before the range moves on: if this fails, the page is read again
     page = keys.next_records(moment)
-    if not moment.state.expiring:
-        return page
-    expired = moment.expired_keys()
     return [row for row in page if row[0] not in expired] if expired else page
 
 

@@ -88,7 +88,7 @@ class Store:
         if durability is not None:
             checked("durability", durability)
         checked("timeout", str(timeout))
-        self.path = os.path.realpath(os.fspath(path) if path is not None else default_root())
+        self.path = os.path.realpath(default_root() if path is None else os.fsdecode(path))
         self.creates = create
         self.readonly = readonly
         self.timeout = min(timeout, _LONGEST_TIMEOUT)
@@ -157,7 +157,7 @@ class Store:
                 raise AddressExistsError(f"{address} exists already.", "Pass exist_ok=True to accept it as it is.")
             if environment is not None:
                 return AddressInfo.from_identity(environment.identity, environment.path)
-            where = None if path is None else os.path.realpath(os.fspath(path))
+            where = None if path is None else os.path.realpath(os.fsdecode(path))
             return AddressInfo.from_identity(identity, self._lifecycle.create(identity, where))
 
     def exists(self, address: Address | str) -> bool:

@@ -84,6 +84,7 @@ _ERRNO_MEANINGS: dict[int, tuple[type[ProntoError], str]] = {
     errno.EROFS: (ReadOnlyError, "The file system is mounted read-only."),
     errno.EAGAIN: (LockTimeoutError, "Another process is in the way: try again."),
     errno.EBUSY: (LockTimeoutError, "Another process is in the way: try again."),
+    errno.ENOTDIR: (CorruptStoreError, "A file lies where a directory should be: choose another path."),
     errno.ENOENT: (CorruptStoreError, "A file of the address is gone: check the store."),
     errno.EINVAL: (CorruptStoreError, _DAMAGED),
 }

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 REPOSITORY = Path(pronto_lmdb.__file__).parents[1]
 _GRACE = 2.0
 
+pytest.register_assert_rewrite("conformance")
+
 hypothesis.settings.register_profile("suite", deadline=None, print_blob=True)
 hypothesis.settings.load_profile("suite")
 

@@ -20,8 +20,12 @@ class DiskcacheAdapter:
         self.durability = durability
 
     def open(self, directory: str, address: str) -> None:
+        self._path = os.path.join(directory, address)
+        self._open()
+
+    def _open(self) -> None:
         self._cache = diskcache.Cache(
-            os.path.join(directory, address),
+            self._path,
             eviction_policy="none",
             cull_limit=0,
             size_limit=1 << 40,
@@ -29,7 +33,10 @@ class DiskcacheAdapter:
         )
 
     def sibling(self) -> DiskcacheAdapter:
-        return self
+        other = DiskcacheAdapter(self.durability)
+        other._path = self._path
+        other._open()
+        return other
 
     def put(self, key: str, value: Value) -> None:
         self._cache.set(key, pack(value))

@@ -24,13 +24,13 @@ class Exit:
 MEANINGS = {
     Exit.OK: "success; also `del` of a key that is absent",
     Exit.ERROR: "error, or something refused: a bad key, address, value or document",
-    Exit.MISS: "a miss: what was asked for is absent or has expired; says nothing, or with `--json` one error line",
-    Exit.CONFLICT: "conflict: the name is taken, or `--if-absent` or `--if-revision` does not hold",
+    Exit.MISS: "absent or expired, without a message (with --json one error line)",
+    Exit.CONFLICT: "conflict: the name is taken, or --if-absent or --if-revision does not hold",
     Exit.CHECK_FAILED: "a check or verification found problems",
-    Exit.BUSY: "busy: a lock was not free within the time-out; nothing was changed",
-    Exit.USAGE: "the command line cannot be understood, or needs `--yes`; nothing was read or changed",
+    Exit.BUSY: "busy: a lock was not free in time; nothing was changed",
+    Exit.USAGE: "the command line cannot be understood, or needs --yes; nothing was read or changed",
     Exit.INTERRUPTED: "interrupted by Ctrl-C",
-    Exit.CLOSED_PIPE: "whoever read the output closed the pipe; without a message",
+    Exit.CLOSED_PIPE: "the reader of the output closed the pipe; without a message",
 }
 
 

@@ -51,9 +51,7 @@ def _namespace(line: Line) -> tuple[str, str]:
 # -- many keys -----------------------------------------------------------------------------------------------------
 
 
-def selected(
-    line: Line, read: Callable[[str], Iterator[tuple[str, Payload]]]
-) -> Iterator[tuple[str, Payload]]:
+def selected(line: Line, read: Callable[[str], Iterator[tuple[str, Payload]]]) -> Iterator[tuple[str, Payload]]:
     """Yield (key as shown, what belongs to it) for the keys that a line selects, in byte order.
 
     Args:
@@ -95,9 +93,7 @@ def _belongs(stored: str, project: str, namespace: str, prefix: str) -> bool:
     return (key.project, key.namespace) == (project, namespace) and name.startswith(prefix)
 
 
-def _translated(
-    rows: Iterator[tuple[str, Payload]], delimiter: str, prefix: str
-) -> Iterator[tuple[str, Payload]]:
+def _translated(rows: Iterator[tuple[str, Payload]], delimiter: str, prefix: str) -> Iterator[tuple[str, Payload]]:
     """Yield rows under keys with another delimiter, sorted anew; what has no such key is left out."""
     shown = ((_with_delimiter(stored, delimiter), payload) for stored, payload in rows)
     found = [(key, payload) for key, payload in shown if key is not None and key.startswith(prefix)]

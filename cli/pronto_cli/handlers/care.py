@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def config_get(line: Line, streams: Streams) -> int:
     """Print the setting that holds."""
     with opened(line) as store:
-        print_value(line, streams, str(store.config.effective(line["name"])))
+        print_value(line, streams, _setting(store, line["name"]))
     return Exit.OK
 
 
@@ -35,12 +35,17 @@ def config_list(line: Line, streams: Streams) -> int:
 
     with opened(line) as store:
         for name in SETTINGS:
-            value = str(store.config.effective(name))
+            value = _setting(store, name)
             if line.json:
                 print_record(line, streams, {"name": name, "value": value, "source": _source(store, name)})
             else:
                 streams.line(f"{name}={value}")
     return Exit.OK
+
+
+def _setting(store: Store, name: str) -> str:
+    value = store.config.effective(name)
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _source(store: Store, name: str) -> str:

@@ -117,14 +117,14 @@ def _keep(content: bytes, line: Line) -> str:
         for address in _shelters(line, store):
             try:
                 store[address].put(key, _text_or_bytes(content), ttl=KEPT_SECONDS)
-            except ProntoError:
+            except (ProntoError, OSError):
                 continue
             return f"The content is kept for {KEPT_SECONDS // 60} minutes under {key} in {address}."
     return "The content could not be kept."
 
 
 def _shelters(line: Line, store: Store) -> list[Address]:
-    """Return where to try: the same address, unless it is the address that was refused."""
+    """Return where to try, in order: the same address, unless it was the one refused, then the default."""
     try:
         address = current_address(line, store)
     except ProntoError:

@@ -1,0 +1,43 @@
+"""Conversations: an agent appends a message, durably, and reads the last twenty before it answers."""
+
+from __future__ import annotations
+
+from functools import partial
+from random import Random
+
+from bench.adapters import CONTENDERS, at
+from bench.harness import Run
+from bench.measure import Timing, timed
+from bench.stand import Stand
+from bench.values import Values
+
+NAME = "conversation"
+VALUE_BYTES = 400
+HISTORY = 20
+
+
+def run(run: Run) -> None:
+    """Measure appending and reading for every contender that can read from the end."""
+    names = [name for name in at("full") if CONTENDERS[name].ordered]
+    parameters = {"records": run.scale.records // 10, "value_bytes": VALUE_BYTES}
+    with run.stands(names, Values(run.seed, VALUE_BYTES), parameters["records"]) as stands:
+        run.measure(NAME, "append a message, durable", stands, partial(_append, run.scale.durable_writes), parameters)
+        run.measure(NAME, "read the last 20", stands, partial(_read, run.scale.reads // 4), parameters)
+
+
+def _append(count: int, stand: Stand, _: Random) -> Timing:
+    first = len(stand.ledger)
+    timing, _ = timed([stand.put_call(index) for index in range(first, first + count)])
+    stand.check_written(range(first, first + count))
+    return timing
+
+
+def _read(count: int, stand: Stand, _: Random) -> Timing:
+    def read() -> list[tuple[str, object]]:
+        return list(stand.adapter.last(HISTORY))
+
+    timing, results = timed([(read, ())] * count)
+    newest = len(stand.ledger) - 1
+    stand.check_pairs(range(newest, newest - HISTORY, -1), results[0])
+    stand.check_pairs(range(newest, newest - HISTORY, -1), results[-1])
+    return timing

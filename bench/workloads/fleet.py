@@ -1,0 +1,156 @@
+"""Fleets: 1 to 32 agents that write flat out, each its own address, or eight of them the same one."""
+
+from __future__ import annotations
+
+import os
+from array import array
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from random import Random
+from statistics import median
+from time import monotonic, perf_counter_ns
+
+from bench.adapters import CONTENDERS, Busy, Contender
+from bench.agents import Outcome
+from bench.harness import Run, rotated
+from bench.measure import percentiles, settle
+from bench.results import figure_row
+from bench.stand import Stand
+from bench.values import Values
+
+NAME = "fleet"
+VALUE_BYTES = 250
+RECORDS = 500
+PROCESSES = (1, 2, 4, 8, 16, 32)
+ON_ONE_ADDRESS = 8
+OWN = {
+    "durable": (
+        "pronto-full",
+        "raw-full",
+        "sqlite-full",
+        "legacy-full",
+        "plyvel-full",
+        "rocksdict-full",
+        "redis-full",
+    ),
+    "relaxed": ("pronto-normal", "pronto-off", "raw-off", "sqlite-normal", "legacy-normal", "redis-normal"),
+}
+SHARED = {
+    "durable": ("pronto-full", "raw-full", "sqlite-full", "legacy-full", "redis-full"),
+    "relaxed": ("pronto-normal", "pronto-off", "raw-off", "sqlite-normal", "legacy-normal", "redis-normal"),
+}
+
+
+@dataclass
+class Writer:
+    """An agent that overwrites its records flat out and reads all of them back at the end.
+
+    Attributes:
+        contender, directory, address: where it writes.
+        seed: of its choices.
+        first: index of the first of its records.
+
+    """
+
+    contender: str
+    directory: str
+    address: str
+    seed: int
+    first: int = 0
+
+    def prepare(self) -> None:
+        """Open the address and write every record once."""
+        self._stand = Stand(CONTENDERS[self.contender], self.directory, Values(self.seed, VALUE_BYTES), self.address)
+        self._stand.__enter__()
+        self._stand.load(range(self.first, self.first + RECORDS))
+
+    def run(self, until: float) -> Outcome:
+        """Overwrite records; a refused write is tried again, and its waiting counts."""
+        stand, random, clock = self._stand, Random(self.seed), perf_counter_ns
+        latencies, refused, start = array("q"), 0, monotonic()
+        while monotonic() < until:
+            key, value = stand.pair(self.first + random.randrange(RECORDS))
+            before = clock()
+            while True:
+                try:
+                    stand.adapter.put(key, value)
+                except Busy:
+                    refused += 1
+                else:
+                    break
+            latencies.append(clock() - before)
+        return Outcome(latencies, monotonic() - start, refused)
+
+    def finish(self) -> None:
+        """Check that the address holds what was written and nothing else."""
+        self._stand.check_all()
+        self._stand.__exit__()
+
+
+class SharingWriter(Writer):
+    """A writer whose address others write as well, to records of their own."""
+
+    def finish(self) -> None:
+        """Check what this agent wrote."""
+        self._stand.check_written(list(self._stand.ledger))
+        self._stand.__exit__()
+
+
+def run(run: Run) -> None:
+    """Measure throughput over the number of processes."""
+    counts = PROCESSES if run.scale.complete else PROCESSES[::2] + PROCESSES[-2:-1]
+    for level, names in OWN.items():
+        for count in counts:
+            _measure(run, f"own address each, {level}", run.contenders(names), count, own_addresses)
+    for level, names in SHARED.items():
+        _measure(run, f"one address, {level}", run.contenders(names), ON_ONE_ADDRESS, one_address)
+
+
+def own_addresses(contender: str, directory: str, count: int, seed: int) -> list[Writer]:
+    """Return writers with an address each."""
+    return [Writer(contender, directory, f"agent{number}.main", seed + number) for number in range(count)]
+
+
+def one_address(contender: str, directory: str, count: int, seed: int) -> list[Writer]:
+    """Return writers on one address, with records of their own."""
+    return [
+        SharingWriter(contender, directory, "agents.all", seed + number, first=number * RECORDS)
+        for number in range(count)
+    ]
+
+
+Crew = Callable[[str, str, int, int], list[Writer]]
+
+
+def _measure(run: Run, case: str, contenders: Sequence[Contender], count: int, crew: Crew) -> None:
+    outcomes: dict[str, list[list[Outcome]]] = {contender.name: [] for contender in contenders}
+    with run.scratch(NAME) as directory:
+        for number in range(rounds(run)):
+            for contender in rotated(contenders, number):
+                home = os.path.join(directory, contender.name)
+                # A stand of our own keeps a server running, where the contender has one, until all are done.
+                with Stand(contender, home, Values(run.seed, VALUE_BYTES), "host.main"):
+                    settle()
+                    writers = crew(contender.name, home, count, run.seed + number)
+                    outcomes[contender.name].append(run.agents.run(writers, run.scale.seconds))
+    for name, found in outcomes.items():
+        latencies = [latency for agents in found for outcome in agents for latency in outcome.latencies]
+        refused = sum(outcome.refused for agents in found for outcome in agents)
+        run.record(
+            figure_row(
+                NAME,
+                case,
+                name,
+                "ops/s",
+                [sum(outcome.rate for outcome in agents) for agents in found],
+                {"processes": count, "value_bytes": VALUE_BYTES},
+                operations=len(latencies),
+                percentiles=percentiles(latencies),
+                note=f"{refused} writes refused as busy and tried again" if refused else "",
+            )
+        )
+
+
+def rounds(run: Run) -> int:
+    """Return how many rounds there are: turns of several agents are long, so fewer will do."""
+    return max(3, run.scale.rounds // 2)

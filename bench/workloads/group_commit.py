@@ -1,0 +1,140 @@
+"""Group commit: many threads, or many asyncio tasks, of one process write durably to one address."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from array import array
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
+from functools import partial
+from importlib import import_module
+from importlib.util import find_spec
+from threading import Barrier, Thread
+from time import monotonic, perf_counter_ns
+from typing import Any
+
+from bench.adapters import Contender
+from bench.harness import Run, rotated
+from bench.measure import percentiles, settle
+from bench.results import figure_row
+from bench.stand import Stand
+from bench.values import Values
+from bench.workloads.fleet import rounds
+
+NAME = "group commit"
+VALUE_BYTES = 250
+RECORDS_EACH = 50
+THREADS = (1, 2, 4, 8, 16, 32, 64, 128)
+TASKS = (1, 4, 16, 64, 256, 1_024)
+CONTENDERS = ("pronto-full", "raw-full", "sqlite-full", "rocksdict-full", "plyvel-full", "redis-full")
+ASYNC_LIBRARY = "pronto_lmdb.aio"
+
+
+def run(run: Run) -> None:
+    """Measure throughput over the number of threads, and of tasks."""
+    contenders = run.contenders(CONTENDERS)
+    for count in THREADS if run.scale.complete else (1, 8, 32):
+        _measure(run, "threads", contenders, count, _threads)
+    # Without coroutines of its own a contender serves tasks from the threads of the event loop.
+    tasked = [contender for contender in contenders if contender.name != "pronto-full" or find_spec(ASYNC_LIBRARY)]
+    for count in TASKS if run.scale.complete else (256,):
+        _measure(run, "asyncio tasks", tasked, count, _tasks)
+
+
+Crowd = Callable[[Stand, int, float], list[array[int]]]
+
+
+def _measure(run: Run, case: str, contenders: Sequence[Contender], count: int, crowd: Crowd) -> None:
+    rates: dict[str, list[float]] = {contender.name: [] for contender in contenders}
+    latencies: dict[str, list[int]] = {contender.name: [] for contender in contenders}
+    with run.scratch("group-commit") as directory:
+        for number in range(rounds(run)):
+            for contender in rotated(contenders, number):
+                values, home = Values(run.seed, VALUE_BYTES), os.path.join(directory, f"{contender.name}-{number}")
+                with Stand(contender, home, values) as stand:
+                    stand.load(range(count * RECORDS_EACH))
+                    settle()
+                    start = monotonic()
+                    found = crowd(stand, count, run.scale.seconds)
+                    elapsed = monotonic() - start
+                    stand.check_all()
+                rates[contender.name].append(sum(map(len, found)) / elapsed)
+                latencies[contender.name].extend(latency for each in found for latency in each)
+    for name, figures in rates.items():
+        parameters = {case.split()[-1]: count, "value_bytes": VALUE_BYTES}
+        extra: dict[str, Any] = {"operations": len(latencies[name]), "percentiles": percentiles(latencies[name])}
+        run.record(figure_row(NAME, f"{case}, durable", name, "ops/s", figures, parameters, **extra))
+
+
+def _own(member: int, turn: int) -> int:
+    """Return which record a member of the crowd writes in its turn: its own, so that the last one stays."""
+    return member * RECORDS_EACH + turn % RECORDS_EACH
+
+
+def _threads(stand: Stand, count: int, seconds: float) -> list[array[int]]:
+    barrier = Barrier(count)
+    found = [array("q") for _ in range(count)]
+    failures: list[Exception] = []
+
+    def write(member: int) -> None:
+        adapter, turn = stand.adapter.sibling(), 0
+        try:
+            barrier.wait()
+            until = monotonic() + seconds
+            while monotonic() < until:
+                pair = stand.pair(_own(member, turn))
+                before = perf_counter_ns()
+                adapter.put(*pair)
+                found[member].append(perf_counter_ns() - before)
+                turn += 1
+        except Exception as error:  # noqa: BLE001 - raised again in the thread that waits
+            failures.append(error)
+        finally:
+            if adapter is not stand.adapter:
+                adapter.close()
+
+    threads = [Thread(target=write, args=(member,)) for member in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if failures:
+        raise failures[0]
+    return found
+
+
+def _tasks(stand: Stand, count: int, seconds: float) -> list[array[int]]:
+    return asyncio.run(_gather(stand, count, seconds))
+
+
+async def _gather(stand: Stand, count: int, seconds: float) -> list[array[int]]:
+    async with AsyncExitStack() as stack:
+        put = await _coroutine(stand, stack)
+        until = monotonic() + seconds
+        return await asyncio.gather(*(_write(stand, put, member, until) for member in range(count)))
+
+
+async def _coroutine(stand: Stand, stack: AsyncExitStack) -> Callable[[str, Any], Awaitable[object]]:
+    """Return the contender's put as a coroutine."""
+    if stand.contender.name == "pronto-full":
+        library = import_module(ASYNC_LIBRARY)
+        store = await stack.enter_async_context(library.open(stand.directory, durability="full"))
+        put: Callable[[str, Any], Awaitable[object]] = store[stand.address].put
+        return put
+    return partial(asyncio.to_thread, _put_in_turn(stand))
+
+
+def _put_in_turn(stand: Stand) -> Callable[[str, Any], object]:
+    return stand.adapter.put
+
+
+async def _write(stand: Stand, put: Callable[[str, Any], Awaitable[object]], member: int, until: float) -> array[int]:
+    latencies, turn = array("q"), 0
+    while monotonic() < until:
+        pair = stand.pair(_own(member, turn))
+        before = perf_counter_ns()
+        await put(*pair)
+        latencies.append(perf_counter_ns() - before)
+        turn += 1
+    return latencies

@@ -1,0 +1,92 @@
+"""`addresses`, `address ...`, `use`: which addresses there are, and which one applies."""
+
+from typing import Annotated
+
+import typer
+
+from pronto_cli.commands.words import AddressArgument, DryRunOption, OptionalAddressArgument, YesOption
+from pronto_cli.grammar import Group, command, epilog
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this module."""
+    command(app, "addresses", "pronto addresses -u alice --json")(_addresses)
+    group = typer.Typer(
+        name="address", cls=Group, help="Create, show, delete and rename addresses.",
+        epilog=epilog("pronto address create alice.research"),
+    )  # fmt: skip
+    command(group, "create", "pronto address create alice.research --label team=search")(_create)
+    command(group, "info", "pronto address info alice.research --json")(_info)
+    command(group, "delete", "pronto address delete alice.research")(_delete)
+    command(group, "undelete", "pronto address undelete alice.research --to alice.again")(_undelete)
+    command(group, "rename", "pronto address rename alice.research alice.archive")(_rename)
+    command(group, "purge", "pronto address purge --older-than 86400 --yes")(_purge)
+    app.add_typer(group)
+    command(app, "use", "pronto use alice.research")(_use)
+
+
+def _addresses() -> None:
+    """Print all addresses, one a line; with -u those of one user."""
+
+
+def _create(
+    name: AddressArgument,
+    path: Annotated[
+        str | None, typer.Option("--path", metavar="PATH", help="A directory elsewhere, new or empty.")
+    ] = None,
+    durability: Annotated[
+        str | None,
+        typer.Option("--durability", metavar="LEVEL", help="full (survives power loss) or off (scratch data)."),
+    ] = None,
+    max_bytes: Annotated[str | None, typer.Option("--max-bytes", metavar="N", help="Quota of the data file.")] = None,
+    label: Annotated[
+        list[str] | None, typer.Option("--label", metavar="NAME=TEXT", help="Text by name; may be repeated.")
+    ] = None,
+    exist_ok: Annotated[bool, typer.Option("--exist-ok", help="Accept an address that exists, as it is.")] = False,
+) -> None:
+    """Create an address. Exit code 3 if it exists.
+
+    Writing to an address creates it, too: this is for choosing where and how.
+    """
+
+
+def _info(name: OptionalAddressArgument = None) -> None:
+    """Print what is known about an address, by default the one that applies.
+
+    Exit code 2 if it does not exist.
+    """
+
+
+def _delete(name: AddressArgument, dry_run: DryRunOption = False) -> None:
+    """Move an address to the trash, from where undelete brings it back."""
+
+
+def _undelete(
+    name: AddressArgument,
+    to: Annotated[str | None, typer.Option("--to", metavar="ADDRESS", help="Under another name.")] = None,
+) -> None:
+    """Bring back the newest deletion of an address. Exit code 3 if the name is taken."""
+
+
+def _rename(
+    name: AddressArgument,
+    to: Annotated[str, typer.Argument(metavar="NEW", help="The new name, user.cursor.")],
+) -> None:
+    """Give an address another name. Exit code 3 if that is taken."""
+
+
+def _purge(
+    older_than: Annotated[
+        str | None, typer.Option("--older-than", metavar="SECONDS", help="Only what was deleted longer ago.")
+    ] = None,
+    dry_run: DryRunOption = False,
+    yes: YesOption = False,
+) -> None:
+    """Remove deleted addresses for good, and print how many."""
+
+
+def _use(name: OptionalAddressArgument = None) -> None:
+    """Choose the address for lines that name none, or print the one that applies.
+
+    The choice is kept in the store. -a, PRONTO_ADDRESS, PRONTO_USER and PRONTO_CURSOR come before it.
+    """

@@ -1,0 +1,53 @@
+"""`config`, `stats`, `help`, `version`."""
+
+from typing import Annotated
+
+import typer
+
+from pronto_cli.grammar import Group, HelpCommand, command, epilog
+
+_Setting = Annotated[str, typer.Argument(metavar="NAME", help="address, durability, timeout or value_limit.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this module."""
+    command(app, "stats", "pronto stats -a alice.research --json")(_stats)
+    group = typer.Typer(
+        name="config", cls=Group, help="Show and change the settings kept in a store.",
+        epilog=epilog("pronto config set timeout 30"),
+    )  # fmt: skip
+    command(group, "get", "pronto config get timeout")(_config_get)
+    command(group, "set", "pronto config set timeout 30")(_config_set)
+    command(group, "list", "pronto config list --json")(_config_list)
+    app.add_typer(group)
+    command(app, "version", "pronto version --json")(_version)
+    command(app, "help", "pronto help address create", cls=HelpCommand)(_help)
+
+
+def _stats() -> None:
+    """Print how much an address holds and uses."""
+
+
+def _config_get(name: _Setting) -> None:
+    """Print the setting that holds: of the environment, else of the store, else the default."""
+
+
+def _config_set(name: _Setting, value: Annotated[str, typer.Argument(metavar="VALUE", help="The new value.")]) -> None:
+    """Store a setting; an environment variable comes before it."""
+
+
+def _config_list() -> None:
+    """Print all settings that hold, one name=value a line.
+
+    With --json one object a line, which says where each comes from.
+    """
+
+
+def _version() -> None:
+    """Print the version."""
+
+
+def _help(
+    words: Annotated[list[str] | None, typer.Argument(metavar="COMMAND...", help="A command; by default all.")] = None,
+) -> None:
+    """Print the help of a command, as --help does."""

@@ -1,0 +1,54 @@
+"""`ttl expire persist sweep`: how long keys live."""
+
+from typing import Annotated
+
+import typer
+
+from pronto_cli.commands.words import KeyArgument, LiteralOption, NamespaceOption, ProjectOption
+from pronto_cli.grammar import NumberCommand, command
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this module."""
+    command(app, "ttl", "pronto ttl lease")(_ttl)
+    command(app, "expire", "pronto expire lease 30", cls=NumberCommand)(_expire)
+    command(app, "persist", "pronto persist lease")(_persist)
+    command(app, "sweep", "pronto sweep -a alice.research")(_sweep)
+
+
+def _ttl(
+    key: KeyArgument,
+    project: ProjectOption = None,
+    namespace: NamespaceOption = None,
+    literal: LiteralOption = False,
+) -> None:
+    """Print the seconds until a key expires, or none if it never does.
+
+    With --json a number or null.
+    """
+
+
+def _expire(
+    key: KeyArgument,
+    seconds: Annotated[str, typer.Argument(metavar="SECONDS", help="From now on; fractions are fine.")],
+    project: ProjectOption = None,
+    namespace: NamespaceOption = None,
+    literal: LiteralOption = False,
+) -> None:
+    """Let a key expire."""
+
+
+def _persist(
+    key: KeyArgument,
+    project: ProjectOption = None,
+    namespace: NamespaceOption = None,
+    literal: LiteralOption = False,
+) -> None:
+    """Let a key never expire."""
+
+
+def _sweep() -> None:
+    """Remove what has expired from the disk, and print how many records.
+
+    Expired records are invisible anyway; a sweep gives their space back.
+    """

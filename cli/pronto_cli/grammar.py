@@ -1,0 +1,150 @@
+"""How Typer's commands become lines: global options anywhere, help and version as lines of their own."""
+
+from collections.abc import Callable
+from typing import Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from pronto_cli.line import GLOBALS, Line
+
+# Understood after a command, too, without being part of a line.
+_EAGER = ("help", "version")
+
+
+class Shortcut(Exception):  # noqa: N818 - no error: an option that makes another line of this one
+    """`--help` or `--version` was met: this command is carried out instead."""
+
+    def __init__(self, command: str, **arguments: Any) -> None:
+        super().__init__(command)
+        self.command = command
+        self.arguments = arguments
+
+
+class _Anywhere:
+    """What commands and groups have in common: the options of the root, and a help text of fixed width."""
+
+    def __init__(self, *args: Any, **attributes: Any) -> None:
+        super().__init__(*args, **attributes)
+        self.add_help_option = False  # the root's --help is understood everywhere
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Return the parameters of the command, and the options of the root that it has not got itself."""
+        return [*self.params, *self._global_params(ctx)]
+
+    def _global_params(self, ctx: Any) -> list[Any]:
+        root = ctx.find_root().command
+        return [] if root is self else [param for param in root.params if param.name in (*GLOBALS, *_EAGER)]
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        """Return the words of the usage line."""
+        arguments = [param for param in self.params if param.param_type_name == "argument"]
+        pieces = [param.metavar if param.required else f"[{param.metavar}]" for param in arguments]
+        return ["[OPTIONS]", *pieces, *([self.subcommand_metavar] if isinstance(self, TyperGroup) else [])]
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Write the arguments, the options, and the commands of a group."""
+        kinds = {"argument": "Arguments", "option": "Options"}
+        for kind, title in kinds.items():
+            _write_section(formatter, title, [param for param in self.params if param.param_type_name == kind])
+        _write_section(formatter, "Global options", self._global_params(ctx))
+        if isinstance(self, TyperGroup):
+            self.format_commands(ctx, formatter)
+
+
+def _write_section(formatter: Any, title: str, params: list[Any]) -> None:
+    rows = [(_spelling(param), param.help or "") for param in params]
+    if rows:
+        with formatter.section(title):
+            formatter.write_dl(rows)
+
+
+def _spelling(param: Any) -> str:
+    if param.param_type_name == "argument":
+        return str(param.metavar)
+    names = ", ".join(sorted(param.opts, key=len))
+    return f"{names} {param.metavar}" if param.metavar else names
+
+
+class Command(_Anywhere, TyperCommand):
+    """A command: invoked, it returns its line."""
+
+    def invoke(self, ctx: Any) -> Line:
+        """Return the line; what is given later on it counts."""
+        chain = [ctx]
+        while chain[0].parent is not None:
+            chain.insert(0, chain[0].parent)
+        options: dict[str, Any] = {}
+        for part in chain:
+            given = {name: part.params.get(name) for name in GLOBALS}
+            options |= {name: value for name, value in given.items() if value is not None and value is not False}
+        arguments = {param.name: ctx.params[param.name] for param in self.params}
+        return Line(" ".join(part.command.name for part in chain[1:]), arguments, **options)
+
+
+class NumberCommand(Command):
+    """A command with an argument that may be a negative number."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse the words, negative numbers moved behind `--`, where they are no options."""
+        takes_value = {name for param in self.get_params(ctx) if _takes_value(param) for name in param.opts}
+        end = args.index("--") if "--" in args else len(args)
+        words, numbers = [], []
+        for index, word in enumerate(args[:end]):
+            is_value = index > 0 and args[index - 1] in takes_value
+            (numbers if _is_negative(word) and not is_value else words).append(word)
+        return super().parse_args(ctx, [*words, "--", *numbers, *args[end + 1 :]])
+
+
+def _is_negative(word: str) -> bool:
+    try:
+        return word.startswith("-") and float(word) <= 0
+    except ValueError:
+        return False
+
+
+def _takes_value(param: Any) -> bool:
+    return param.param_type_name == "option" and not param.is_flag
+
+
+class HelpCommand(Command):
+    """`pronto help a b` is `pronto a b --help`."""
+
+    def invoke(self, ctx: Any) -> Line:
+        """Parse the rewritten line."""
+        root = ctx.find_root()
+        words = [*(ctx.params["words"] or ()), "--help"]
+        root.command.main(words, prog_name=root.info_name, standalone_mode=False)
+        raise AssertionError("--help takes a shortcut")
+
+
+class Group(_Anywhere, TyperGroup):
+    """The root, or a command that has commands."""
+
+
+def command(
+    group: typer.Typer, name: str, *examples: str, alias: str | None = None, cls: type[Command] = Command
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Register a command by a function whose signature says what it takes and whose docstring is its help.
+
+    Args:
+        group: where.
+        name: how it is called.
+        examples: the lines with which its help ends.
+        alias: another name, not listed.
+        cls: how it is parsed.
+
+    """
+
+    def register(function: Callable[..., None]) -> Callable[..., None]:
+        group.command(name, cls=cls, epilog=epilog(*examples))(function)
+        if alias:
+            group.command(alias, cls=cls, epilog=epilog(*examples), hidden=True)(function)
+        return function
+
+    return register
+
+
+def epilog(*examples: str) -> str:
+    """Return the end of a help text."""
+    return "\n".join(["\b", "Example:" if len(examples) == 1 else "Examples:", *(f"  {line}" for line in examples)])
