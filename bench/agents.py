@@ -5,12 +5,14 @@ from __future__ import annotations
 import multiprocessing
 import traceback
 from array import array
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from multiprocessing.connection import Connection
-from multiprocessing.process import BaseProcess
 from time import monotonic, sleep
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from multiprocessing.connection import Connection
+    from multiprocessing.process import BaseProcess
 
 PATIENCE = 300.0
 # Enough for every agent to be awake and waiting when the common start comes.

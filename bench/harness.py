@@ -11,14 +11,16 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from random import Random
 from time import monotonic
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from bench.adapters import CONTENDERS, Contender
 from bench.agents import Agents
 from bench.measure import Timing, settle
 from bench.results import Parameters, Row, latency_row
 from bench.stand import Stand
-from bench.values import Values
+
+if TYPE_CHECKING:
+    from bench.values import Values
 
 Turn = Callable[[Stand, Random], Timing]
 Item = TypeVar("Item")
@@ -68,6 +70,7 @@ class Run:
     seed: int
     only: frozenset[str] = frozenset()
     rows: list[Row] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
     _started: float = field(default_factory=monotonic)
 
     # -- contenders --------------------------------------------------------------------------------------------
@@ -146,6 +149,11 @@ class Run:
             file=sys.stderr,
             flush=True,
         )
+
+    def note(self, workload: str, text: str) -> None:
+        """Keep something that a reader must know about a whole workload, and show it."""
+        self.notes.append(f"{workload}: {text}")
+        print(f"{workload}: {text}", file=sys.stderr, flush=True)
 
     @cached_property
     def agents(self) -> Agents:

@@ -8,6 +8,7 @@ import os
 from array import array
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from statistics import median, quantiles
 from time import perf_counter_ns
 from typing import Any
@@ -50,7 +51,8 @@ def timed(calls: Sequence[Call]) -> tuple[Timing, list[Any]]:
     The results are kept and looked at afterwards, so that checking costs no measured time. The garbage
     collector rests meanwhile: its pauses belong to whoever allocates most, not to who is measured.
     """
-    clock, results = perf_counter_ns, []
+    clock = perf_counter_ns
+    results: list[Any] = []
     stamps = array("q")
     keep, stamp = results.append, stamps.append
     collecting = gc.isenabled()
@@ -63,7 +65,7 @@ def timed(calls: Sequence[Call]) -> tuple[Timing, list[Any]]:
     finally:
         if collecting:
             gc.enable()
-    latencies = array("q", [after - before for before, after in zip(stamps, stamps[1:], strict=False)])
+    latencies = array("q", [after - before for before, after in pairwise(stamps)])
     return Timing(latencies, (stamps[-1] - stamps[0]) / NANOSECONDS, len(latencies)), results
 
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import zip_longest
 from tempfile import TemporaryDirectory
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
-from bench.adapters import Adapter, Contender
-from bench.measure import Call
-from bench.values import Values
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from bench.adapters import Adapter, Contender
+    from bench.measure import Call
+    from bench.values import Values
 
 ADDRESS = "bench.main"
 _LOAD_BATCH = 10_000

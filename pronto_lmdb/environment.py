@@ -16,7 +16,6 @@ from __future__ import annotations
 import os
 import sys
 from _thread import allocate_lock, get_ident
-from contextlib import suppress
 from time import monotonic, sleep
 
 import lmdb
@@ -194,6 +193,10 @@ class Environment:
         self._process_lock.close()
         return self._handle
 
+    def has_moved(self, epoch: int) -> bool:
+        """Tell whether the handle was closed or resized since it had this epoch, or is just now."""
+        return self._closing or self.closed or self.epoch != epoch
+
     # -- reading -----------------------------------------------------------------------------------------------
 
     def pin(self) -> bool:
@@ -222,7 +225,7 @@ class Environment:
             try:
                 return self._begin_checked()
             except lmdb.MapResizedError:
-                self._adopt_size()
+                self._follow_growth()
         return self.begin()
 
     def begin_pinned(self) -> lmdb.Transaction[bytes] | None:
@@ -237,7 +240,7 @@ class Environment:
                 return self._begin_checked()
             except lmdb.MapResizedError:
                 self.unpin(get_ident())
-                self._adopt_size()
+                self._follow_growth()
             except BaseException:
                 self.unpin(get_ident())
                 raise
@@ -368,9 +371,18 @@ class Environment:
             self._resize(quota, 0)
 
     def _adopt_size(self) -> None:
-        """Follow a file that another process let grow."""
-        with suppress(lmdb.Error):  # refused while a writer of this process is inside: it has followed already
-            self._resize(0, _ATTEMPTS * _PAUSE)
+        """Follow a file that another process let grow; the caller holds the mutex."""
+        self._resize(0, _ATTEMPTS * _PAUSE)
+
+    def _follow_growth(self) -> None:
+        """Let a reader go on that found the file larger than the map."""
+        if self._mutex.acquire(blocking=False):
+            try:
+                self._adopt_size()
+            finally:
+                self._mutex.release()
+        else:
+            sleep(_PAUSE)  # a writer of this process is inside: it follows, or has done so
 
     def _resize(self, size: int, timeout: float) -> None:
         deadline = monotonic() + timeout
@@ -388,9 +400,10 @@ class Environment:
                         "End the views, then write.",
                     )
                 sleep(_PAUSE)
-            self.epoch += 1
             self._set_map(size)
         finally:
+            # Before the mark goes: who failed in between finds either the mark or another epoch.
+            self.epoch += 1
             self._closing = False
 
     def _set_map(self, size: int) -> None:

@@ -90,7 +90,7 @@ class Keystore(WriteVerbs):
                     txn.abort()
                 pool.discard(environment)
             except lmdb.Error as error:
-                if environment.epoch == epoch and not environment.closed:
+                if not environment.has_moved(epoch):
                     raise translated(error, str(self.address)) from error
                 # Closed or resized by another thread in the middle: a read may simply be repeated.
                 sleep(_PAUSE)
@@ -132,20 +132,21 @@ class Keystore(WriteVerbs):
         """Return how much the address holds and uses; all zero where it does not exist."""
         from pronto_lmdb.results import Stats
 
-        def counted(moment: Moment) -> tuple[int, int, int]:
-            return moment.count(), len(moment.expired_keys()), moment.state.revision
-
-        records, expired, revision = self._read(counted, (0, 0, 0))
-        environment = self._store.open_environment(self.address)  # not from memory: the path must be of today
-        if environment is None:
-            return Stats(0, 0, 0, 0, 0, None, self._store.durability)
+        while True:
+            environment = self._store.open_environment(self.address)  # not from memory: the path must be of today
+            if environment is None:
+                return Stats(0, 0, 0, 0, 0, None, self._store.durability)
+            measured = environment.read(_measured(environment), None)
+            if measured is not None:
+                break
+        records, expired, revision, bytes_used = measured
         try:
             with os.scandir(environment.path) as files:
                 on_disk = sum(_allocated(file.stat()) for file in files)
         except OSError as error:
             raise translated(error, str(self.address)) from error
         identity = environment.identity
-        return Stats(records, expired, revision, environment.size(), on_disk, identity.max_bytes, identity.durability)
+        return Stats(records, expired, revision, bytes_used, on_disk, identity.max_bytes, identity.durability)
 
     # -- writing -----------------------------------------------------------------------------------------------
 
@@ -222,6 +223,14 @@ class Keystore(WriteVerbs):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self._store, self.address)
+
+
+def _measured(environment: Environment) -> Callable[[lmdb.Transaction[bytes]], tuple[int, int, int, int]]:
+    def measured(txn: lmdb.Transaction[bytes]) -> tuple[int, int, int, int]:
+        moment = Moment(txn, clock.now())
+        return moment.count(), len(moment.expired_keys()), moment.state.revision, environment.size()
+
+    return measured
 
 
 def _allocated(stat: os.stat_result) -> int:

@@ -37,20 +37,21 @@ class Transaction(WriteVerbs):
 
     """
 
-    __slots__ = ("_begin", "_commit", "_open", "_thread", "_value_limit")
+    __slots__ = ("_begin", "_commit", "_found_nothing", "_open", "_thread", "_value_limit")
 
     def __init__(self, begin: Callable[[bool], Commit | None], value_limit: int) -> None:
         self._begin = begin
         self._value_limit = value_limit
         self._commit: Commit | None = None
         self._open = False
+        self._found_nothing = False
         self._thread = 0
 
     def __enter__(self) -> Self:
         if self._open:
             raise ConflictError("This transaction is open already.", "Ask the keystore for another one.")
         self._commit = self._begin(False)
-        self._open, self._thread = True, get_ident()
+        self._open, self._found_nothing, self._thread = True, False, get_ident()
         return self
 
     def __exit__(
@@ -68,6 +69,7 @@ class Transaction(WriteVerbs):
     def _read(self, operation: Callable[[Moment], Result], absent: Absent) -> Result | Absent:
         self._check()
         if self._commit is None:
+            self._found_nothing = True
             return absent
         try:
             return operation(Moment(self._commit.txn, clock.now(), self._commit.state))
@@ -82,7 +84,10 @@ class Transaction(WriteVerbs):
 
     def _write_existing(self, operation: Callable[[Commit], Result], absent: Absent) -> Result | Absent:
         self._check()
-        return absent if self._commit is None else self._apply(self._commit, operation)
+        if self._commit is None:
+            self._found_nothing = True
+            return absent
+        return self._apply(self._commit, operation)
 
     def _apply(self, commit: Commit, operation: Callable[[Commit], Result]) -> Result:
         try:
@@ -93,8 +98,8 @@ class Transaction(WriteVerbs):
     def _begin_created(self) -> Commit:
         commit = self._begin(True)
         assert commit is not None
-        if commit.state.revision:
-            # What this transaction read as empty is not empty any more.
+        if self._found_nothing and Moment(commit.txn, clock.now(), commit.state).count():
+            # What this transaction saw as empty is not empty any more.
             commit.abort()
             raise ConflictError("Somebody else created the address meanwhile.", "Run the transaction again.")
         return commit

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 REPOSITORY = Path(pronto_lmdb.__file__).parents[1]
 _GRACE = 2.0
 
-pytest.register_assert_rewrite("conformance")
+pytest.register_assert_rewrite("conformance", "verb_conformance")
 
 hypothesis.settings.register_profile("suite", deadline=None, print_blob=True)
 hypothesis.settings.load_profile("suite")

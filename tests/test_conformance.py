@@ -6,7 +6,8 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from conformance import MappingReads, MappingWrites, VerbReads, VerbWrites
+from conformance import MappingReads, MappingWrites
+from verb_conformance import VerbReads, VerbWrites
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -16,7 +16,7 @@ LAYERS = {
     "pure values": [
         "errors", "clock", "address", "key", "values", "config", "record", "identity", "results", "layout",
     ],
-    "environment": ["translation", "files", "environment", "pool", "creation"],
+    "environment": ["translation", "files", "environment", "pool", "lookup", "creation"],
     "commit path": ["commit"],
     "keystore": ["moment", "reading", "writing", "view", "transaction", "keystore"],
     "store": ["registry", "lifecycle", "store"],

@@ -5,13 +5,15 @@ Every adapter stores the same msgpack bytes: those of :func:`pack`, or what Pron
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module, metadata
 from importlib.util import find_spec
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from msgpack import Packer, unpackb
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
 
 Value = Any
 Pair = tuple[str, Value]
@@ -95,7 +97,6 @@ class Contender:
         package: the distribution it needs.
         ordered: whether scans come in the order of keys.
         seeks: whether a scan can begin at any key.
-        processes: whether several processes may open one address.
         available: says why it cannot take part although its package is installed.
 
     """
@@ -106,7 +107,6 @@ class Contender:
     package: str = ""
     ordered: bool = True
     seeks: bool = True
-    processes: bool = True
     available: str = field(default="", repr=False)
 
     def make(self) -> Adapter:
@@ -154,8 +154,8 @@ CONTENDERS: dict[str, Contender] = {
         *_both("legacy", "legacy:LegacyAdapter"),
         *_both("sqlite", "sqlite:SqliteAdapter"),
         *_both("diskcache", "diskcache:DiskcacheAdapter", "diskcache", seeks=False),
-        *_both("rocksdict", "rocksdict:RocksdictAdapter", "rocksdict", processes=False),
-        *_both("plyvel", "plyvel:PlyvelAdapter", "plyvel", processes=False),
+        *_both("rocksdict", "rocksdict:RocksdictAdapter", "rocksdict"),
+        *_both("plyvel", "plyvel:PlyvelAdapter", "plyvel"),
         Contender(
             "sqlitedict-off",
             "bench.adapters.sqlitedict:SqlitedictAdapter",
@@ -172,7 +172,7 @@ CONTENDERS: dict[str, Contender] = {
             seeks=False,
             available="bench.adapters.redis:missing_server",
         ),
-        Contender("memory-none", "bench.adapters.memory:MemoryAdapter", "none", processes=False),
+        Contender("memory-none", "bench.adapters.memory:MemoryAdapter", "none"),
     ]
 }
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
 from itertools import dropwhile, islice
+from typing import TYPE_CHECKING
 
 import diskcache
 
 from bench.adapters import Pair, Value, pack, unpack
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
 
 _SYNCHRONOUS = {"full": 2, "normal": 1}
 

@@ -10,11 +10,14 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterable, Sequence
 from time import time
+from typing import TYPE_CHECKING
 
 from bench.adapters import Pair, Value, pack, unpack
 from bench.adapters.sqlite import busy, connect
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
 
 FILE = os.path.join("main", "pronto.main.prdb")
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 import pronto_lmdb
-from bench.adapters import Pair, Value
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from bench.adapters import Pair, Value
 
 
 class ProntoAdapter:

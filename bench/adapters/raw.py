@@ -7,11 +7,14 @@ opening: what is left out is what Pronto adds.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 import lmdb
 
 from bench.adapters import Pair, Value, pack, unpack
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
 
 _MAP_SIZE = 16 * 1024**3
 

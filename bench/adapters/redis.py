@@ -6,12 +6,15 @@ import os
 import shutil
 import socket
 import subprocess
-from collections.abc import Iterable, Sequence
 from time import monotonic, sleep
+from typing import TYPE_CHECKING
 
 import redis
 
 from bench.adapters import Pair, Value, pack, unpack
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
 
 _APPENDFSYNC = {"full": "always", "normal": "everysec"}
 _PORT_FILE = "redis.port"

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
 from itertools import islice
+from typing import TYPE_CHECKING
 
 import rocksdict
 
 from bench.adapters import Pair, Value, pack, unpack
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
 
 
 class RocksdictAdapter:
@@ -52,7 +55,9 @@ class RocksdictAdapter:
         return ((key.decode(), unpack(packed)) for key, packed in islice(pairs, limit))
 
     def scan_keys(self) -> Iterable[str]:
-        return (key.decode() for key in self._db.keys())
+        # Not a mapping: it has no __iter__.
+        keys = self._db.keys()
+        return (key.decode() for key in keys)
 
     def last(self, count: int) -> Iterable[Pair]:
         return ((key.decode(), unpack(packed)) for key, packed in islice(self._db.items(backwards=True), count))

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from bench.adapters import Busy, Pair, Value, pack, unpack
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
 
 SYNCHRONOUS = {"full": "FULL", "normal": "NORMAL"}
 

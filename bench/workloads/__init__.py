@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from bench.harness import Run
 from bench.workloads import (
     addresses,
     conversation,
@@ -18,6 +17,11 @@ from bench.workloads import (
     startup,
     ycsb,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bench.harness import Run
 
 WORKLOADS: dict[str, Callable[[Run], None]] = {
     module.NAME: module.run

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from functools import partial
-from random import Random
+from typing import TYPE_CHECKING
 
 from bench.adapters import CONTENDERS, at
-from bench.harness import Run
 from bench.measure import Timing, timed
-from bench.stand import Stand
 from bench.values import Values
+
+if TYPE_CHECKING:
+    from random import Random
+
+    from bench.harness import Run
+    from bench.stand import Stand
 
 NAME = "conversation"
 VALUE_BYTES = 400
@@ -27,7 +31,7 @@ def run(run: Run) -> None:
 
 def _append(count: int, stand: Stand, _: Random) -> Timing:
     first = len(stand.ledger)
-    timing, _ = timed([stand.put_call(index) for index in range(first, first + count)])
+    timing, _written = timed([stand.put_call(index) for index in range(first, first + count)])
     stand.check_written(range(first, first + count))
     return timing
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from functools import partial
 from random import Random
 from threading import Event, Thread
+from typing import TYPE_CHECKING
 
 from bench.adapters import at
-from bench.harness import Run
 from bench.measure import Timing, timed, timed_bulk
-from bench.stand import Stand
 from bench.values import Values
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from bench.harness import Run
+    from bench.stand import Stand
 
 NAME = "db_bench"
 VALUE_BYTES = 100

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
-from bench.harness import Run
 from bench.measure import Timing, settle, timed
 from bench.results import latency_row
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bench.harness import Run
 
 NAME = "disk"
 _BLOCK = bytes(512)

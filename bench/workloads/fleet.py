@@ -7,7 +7,6 @@ from array import array
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from random import Random
-from statistics import median
 from time import monotonic, perf_counter_ns
 
 from bench.adapters import CONTENDERS, Busy, Contender
@@ -98,7 +97,7 @@ class SharingWriter(Writer):
 
 def run(run: Run) -> None:
     """Measure throughput over the number of processes."""
-    counts = PROCESSES if run.scale.complete else PROCESSES[::2] + PROCESSES[-2:-1]
+    counts = PROCESSES if run.scale.complete else PROCESSES[::2]
     for level, names in OWN.items():
         for count in counts:
             _measure(run, f"own address each, {level}", run.contenders(names), count, own_addresses)

@@ -5,22 +5,26 @@ from __future__ import annotations
 import asyncio
 import os
 from array import array
-from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
-from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
 from threading import Barrier, Thread
 from time import monotonic, perf_counter_ns
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from bench.adapters import Contender
 from bench.harness import Run, rotated
 from bench.measure import percentiles, settle
 from bench.results import figure_row
 from bench.stand import Stand
 from bench.values import Values
 from bench.workloads.fleet import rounds
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from bench.adapters import Contender
+
+    Crowd = Callable[[Stand, int, float], list[array[int]]]
 
 NAME = "group commit"
 VALUE_BYTES = 250
@@ -40,9 +44,6 @@ def run(run: Run) -> None:
     tasked = [contender for contender in contenders if contender.name != "pronto-full" or find_spec(ASYNC_LIBRARY)]
     for count in TASKS if run.scale.complete else (256,):
         _measure(run, "asyncio tasks", tasked, count, _tasks)
-
-
-Crowd = Callable[[Stand, int, float], list[array[int]]]
 
 
 def _measure(run: Run, case: str, contenders: Sequence[Contender], count: int, crowd: Crowd) -> None:
@@ -122,11 +123,7 @@ async def _coroutine(stand: Stand, stack: AsyncExitStack) -> Callable[[str, Any]
         store = await stack.enter_async_context(library.open(stand.directory, durability="full"))
         put: Callable[[str, Any], Awaitable[object]] = store[stand.address].put
         return put
-    return partial(asyncio.to_thread, _put_in_turn(stand))
-
-
-def _put_in_turn(stand: Stand) -> Callable[[str, Any], object]:
-    return stand.adapter.put
+    return lambda key, value: asyncio.to_thread(stand.adapter.put, key, value)
 
 
 async def _write(stand: Stand, put: Callable[[str, Any], Awaitable[object]], member: int, until: float) -> array[int]:

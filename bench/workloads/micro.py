@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from functools import partial
-from random import Random
+from typing import TYPE_CHECKING
 
 from bench.adapters import at
-from bench.harness import Run
 from bench.measure import Timing, timed, timed_bulk
-from bench.stand import Stand
 from bench.values import Values
+
+if TYPE_CHECKING:
+    from random import Random
+
+    from bench.harness import Run
+    from bench.stand import Stand
 
 NAME = "micro"
 VALUE_BYTES = 250

@@ -83,7 +83,9 @@ def _measure(run: Run, verb: str, agent: type[Reader] | type[Writer], pairs: dic
                 for count in (0, NEIGHBOURS):
                     settle()
                     tasks: list[Task] = [agent(name, home, "patient.main", run.seed + number)]
-                    tasks += [Writer(pairs[name], home, f"noisy{other}.main", run.seed + other) for other in range(count)]
+                    tasks += [
+                        Writer(pairs[name], home, f"noisy{other}.main", run.seed + other) for other in range(count)
+                    ]
                     found[name, count].append(run.agents.run(tasks, run.scale.seconds)[0].latencies)
     for (name, count), turns in found.items():
         _record(run, f"{verb}, p99", name, count, turns)

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from functools import partial
-from random import Random
+from typing import TYPE_CHECKING
 
 from bench.adapters import at
-from bench.harness import Run
 from bench.measure import Timing, timed
-from bench.stand import Stand
 from bench.values import Blobs, Values
+
+if TYPE_CHECKING:
+    from random import Random
+
+    from bench.harness import Run
+    from bench.stand import Stand
 
 NAME = "sizes"
 VALUE_SIZES = (16, 64, 256, 1024, 4096, 16_384, 65_536)

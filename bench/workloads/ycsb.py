@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
-from random import Random
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bench.adapters import at
 from bench.distributions import Distribution, Latest, Scrambled, Uniform
-from bench.harness import Run
 from bench.measure import Call, Timing, timed, timed_bulk
 from bench.results import latency_row
 from bench.stand import Stand, WrongAnswer
 from bench.values import Records
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from random import Random
+
+    from bench.harness import Run
 
 NAME = "ycsb"
 FIELD_BYTES = Records.FIELDS * Records.FIELD_LENGTH
@@ -111,7 +114,7 @@ class _Plan:
         key, after = self._stand.pair(index)
 
         def modify() -> Any:
-            record = adapter.get(key)
+            record: Any = adapter.get(key)
             adapter.put(key, {**record, **after})
             return record
 

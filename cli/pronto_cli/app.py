@@ -48,7 +48,8 @@ def parse(words: Sequence[str]) -> Line | int:
         return Line(shortcut.command, shortcut.arguments, json=glance(words)[0])
     except _ParseError as error:
         path = error.ctx.command_path if error.ctx else name
-        raise UsageError(error.format_message(), f"See `{path} --help`.") from error
+        problem = error.format_message().rstrip(".")
+        raise UsageError(problem if problem.endswith("?") else f"{problem}.", f"See `{path} --help`.") from error
     except SystemExit as end:  # how Typer ends a completion
         return int(end.code or 0)
     return line

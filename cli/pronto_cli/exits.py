@@ -59,14 +59,14 @@ class UsageError(CommandError):
     code = "usage"
 
 
-class AddressMiss(CommandError):
+class AddressAbsentError(CommandError):
     """The address that was asked about does not exist."""
 
     exit = Exit.MISS
     code = "address_not_found"
 
 
-class Declined(CommandError):
+class DeclinedError(CommandError):
     """The user answered a question with no."""
 
     code = "declined"

@@ -24,9 +24,13 @@ class Shortcut(Exception):  # noqa: N818 - no error: an option that makes anothe
 class _Anywhere:
     """What commands and groups have in common: the options of the root, and a help text of fixed width."""
 
+    params: list[Any]
+
     def __init__(self, *args: Any, **attributes: Any) -> None:
         super().__init__(*args, **attributes)
         self.add_help_option = False  # the root's --help is understood everywhere
+        for param in self.params:
+            _keep_as_typed(param)
 
     def get_params(self, ctx: Any) -> list[Any]:
         """Return the parameters of the command, and the options of the root that it has not got itself."""
@@ -36,7 +40,7 @@ class _Anywhere:
         root = ctx.find_root().command
         return [] if root is self else [param for param in root.params if param.name in (*GLOBALS, *_EAGER)]
 
-    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:  # noqa: ARG002 - what Typer calls
         """Return the words of the usage line."""
         arguments = [param for param in self.params if param.param_type_name == "argument"]
         pieces = [param.metavar if param.required else f"[{param.metavar}]" for param in arguments]
@@ -50,6 +54,17 @@ class _Anywhere:
         _write_section(formatter, "Global options", self._global_params(ctx))
         if isinstance(self, TyperGroup):
             self.format_commands(ctx, formatter)
+
+
+def _keep_as_typed(param: Any) -> None:
+    """Spare a parameter its conversion: all are text or flags, and Typer's converter takes 150 ms to import."""
+    convert = param.process_value
+
+    def process(ctx: Any, value: Any) -> Any:
+        return convert(ctx, value) if value is None and param.required else value
+
+    if not getattr(param, "is_flag", False):
+        param.process_value = process
 
 
 def _write_section(formatter: Any, title: str, params: list[Any]) -> None:
@@ -89,7 +104,8 @@ class NumberCommand(Command):
         """Parse the words, negative numbers moved behind `--`, where they are no options."""
         takes_value = {name for param in self.get_params(ctx) if _takes_value(param) for name in param.opts}
         end = args.index("--") if "--" in args else len(args)
-        words, numbers = [], []
+        words: list[str] = []
+        numbers: list[str] = []
         for index, word in enumerate(args[:end]):
             is_value = index > 0 and args[index - 1] in takes_value
             (numbers if _is_negative(word) and not is_value else words).append(word)

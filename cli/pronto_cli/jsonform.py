@@ -18,6 +18,7 @@ from pronto_lmdb.errors import InvalidValueError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import datetime
     from typing import Any, NoReturn
 
@@ -145,7 +146,7 @@ def _read_map(content: list[list[Any]]) -> dict[Any, Any]:
     return dict(content)
 
 
-_UNTAG = {_BYTES: _read_bytes, _TIME: _read_time, _FLOAT: _read_float, _MAP: _read_map}
+_UNTAG: dict[str, Callable[[Any], Any]] = {_BYTES: _read_bytes, _TIME: _read_time, _FLOAT: _read_float, _MAP: _read_map}
 
 
 def _finite(text: str) -> float:

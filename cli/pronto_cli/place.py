@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from pronto_lmdb.address import Address
+from pronto_lmdb.errors import CorruptStoreError
 from pronto_lmdb.store import open as open_store
 
 TYPE_CHECKING = False
@@ -25,7 +26,10 @@ def opened(line: Line) -> Store:
     if line.timeout is not None:
         return open_store(line.root, timeout=line.timeout)
     with open_store(line.root) as store:
-        timeout = float(str(store.config.effective("timeout")))
+        try:
+            timeout = float(str(store.config.effective("timeout")))
+        except CorruptStoreError:
+            timeout = store.timeout  # a damaged registry must not keep away the commands that make it anew
     return open_store(line.root, timeout=timeout)
 
 

@@ -31,6 +31,6 @@ def run(argv: Sequence[str] | None, streams: Streams | None) -> int:
 
         code = HANDLERS[line.command](line, streams)
         streams.flush()
-        return code
     except BaseException as error:  # noqa: BLE001 - the boundary behind which there is only the shell
         return report(error, streams, json=json, verbose=verbose)
+    return code

@@ -5,10 +5,11 @@ from __future__ import annotations
 import errno
 import os
 import sys
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import BinaryIO
 
 
@@ -74,7 +75,8 @@ class Streams:
         """Write data to standard output."""
         if self._stdout is None:
             raise OSError(errno.EBADF, "Standard output is closed")
-        self._stdout.write(data)
+        with _named("standard output"):
+            self._stdout.write(data)
 
     def line(self, text: str) -> None:
         """Write one line of text to standard output."""
@@ -89,16 +91,17 @@ class Streams:
 
         """
         if self._stdout is not None:
-            self._stdout.flush()
+            with _named("standard output"):
+                self._stdout.flush()
 
     def settle(self) -> None:
         """Flush, and if that fails give up standard output: the interpreter would try again and complain."""
         try:
             self.flush()
         except OSError:
-            with suppress(OSError):  # a stream without a descriptor is nobody else's
+            with suppress(OSError), open(os.devnull, "wb") as nowhere:  # a stream of a test has no descriptor
                 assert self._stdout is not None
-                os.dup2(os.open(os.devnull, os.O_WRONLY), self._stdout.fileno())
+                os.dup2(nowhere.fileno(), self._stdout.fileno())
 
     def note(self, text: str) -> None:
         """Tell what was done, unless that is not wanted."""
@@ -119,6 +122,16 @@ class Streams:
             with suppress(OSError):  # there is nowhere left to say so
                 self._stderr.write(text.encode("utf-8", "backslashreplace"))
                 self._stderr.flush()
+
+
+@contextmanager
+def _named(stream: str) -> Iterator[None]:
+    """Say in an error which stream it is about."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = stream
+        raise
 
 
 def _is_terminal(stream: BinaryIO | None) -> bool:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 
-from pronto_cli.exits import AddressMiss, Declined, Exit, UsageError
+from pronto_cli.exits import AddressAbsentError, DeclinedError, Exit, UsageError
 from pronto_cli.line import number, whole
 from pronto_cli.place import ADDRESS_SETTING, ADDRESS_VARIABLE, CURSOR_VARIABLE, USER_VARIABLE, current_address, opened
 from pronto_cli.printing import print_record, print_value
 from pronto_lmdb import clock
 from pronto_lmdb.address import Address
-from pronto_lmdb.errors import AddressNotFoundError
+from pronto_lmdb.errors import AddressExistsError, AddressNotFoundError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -41,15 +41,21 @@ def create(line: Line, streams: Streams) -> int:
     """Create an address."""
     max_bytes = None if line["max_bytes"] is None else whole(line["max_bytes"], "--max-bytes")
     labels = dict(_label(text) for text in line["label"] or ())
+    address = Address.parse(line["name"])
     with opened(line) as store:
-        info = store.create(
-            line["name"],
-            path=line["path"],
-            durability=line["durability"],
-            max_bytes=max_bytes,
-            labels=labels,
-            exist_ok=bool(line["exist_ok"]),
-        )
+        try:
+            info = store.create(
+                address,
+                path=line["path"],
+                durability=line["durability"],
+                max_bytes=max_bytes,
+                labels=labels,
+                exist_ok=bool(line["exist_ok"]),
+            )
+        except AddressExistsError as error:
+            if store.exists(address):
+                error.hint = "Add --exist-ok to accept it as it is."
+            raise
     _announce(line, streams, info, f"Created {info.address}.")
     return Exit.OK
 
@@ -68,7 +74,7 @@ def info(line: Line, streams: Streams) -> int:
         try:
             found = store.info(address)
         except AddressNotFoundError as error:
-            raise AddressMiss(error.problem, _advice(address, _names(store.addresses()))) from error
+            raise AddressAbsentError(error.problem, _advice(address, _names(store.addresses()))) from error
     print_record(line, streams, _facts(found))
     return Exit.OK
 
@@ -128,7 +134,7 @@ def purge(line: Line, streams: Streams) -> int:
                 print_record(line, streams, _trash_facts(item)) if line.json else streams.line(str(item.address))
             return Exit.OK
         if asks and not streams.confirm(f"Remove {len(_doomed(store, age))} deleted addresses for good?"):
-            raise Declined("Nothing was removed.")
+            raise DeclinedError("Nothing was removed.")
         print_value(line, streams, store.purge(age))
     return Exit.OK
 

@@ -22,7 +22,7 @@ def config_get(line: Line, streams: Streams) -> int:
     return Exit.OK
 
 
-def config_set(line: Line, streams: Streams) -> int:
+def config_set(line: Line, _streams: Streams) -> int:
     """Store a setting."""
     with opened(line) as store:
         store.config[line["name"]] = line["value"]

@@ -28,7 +28,7 @@ def ttl(line: Line, streams: Streams) -> int:
     return Exit.OK
 
 
-def expire(line: Line, streams: Streams) -> int:
+def expire(line: Line, _streams: Streams) -> int:
     """Let a key expire."""
     seconds = number(line["seconds"], "SECONDS")
     with opened(line) as store:
@@ -38,7 +38,7 @@ def expire(line: Line, streams: Streams) -> int:
     return Exit.OK
 
 
-def persist(line: Line, streams: Streams) -> int:
+def persist(line: Line, _streams: Streams) -> int:
     """Let a key never expire."""
     with opened(line) as store:
         key = stored_key(line)

@@ -58,7 +58,7 @@ def _raw(value: Value) -> bytes:
     return to_text(value).encode()
 
 
-def delete(line: Line, streams: Streams) -> int:
+def delete(line: Line, _streams: Streams) -> int:
     """Remove a key; one that is absent is fine."""
     with opened(line) as store:
         keystore(line, store).delete_many([stored_key(line)])

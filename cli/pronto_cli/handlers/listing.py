@@ -5,6 +5,7 @@ from __future__ import annotations
 from pronto_cli.exits import Exit
 from pronto_cli.names import selected
 from pronto_cli.place import keystore, opened
+from pronto_cli.printing import print_value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,13 +23,8 @@ def keys(line: Line, streams: Streams) -> int:
         def read(prefix: str) -> Iterator[tuple[str, None]]:
             return ((key, None) for key in target.scan_keys(prefix))
 
-        found = (key for key, _ in selected(line, read))
-        if line.json:
-            from pronto_cli.jsonform import to_json
-
-            found = map(to_json, found)
-        for key in found:
-            streams.line(key)
+        for key, _ in selected(line, read):
+            print_value(line, streams, key)
     return Exit.OK
 
 

@@ -7,7 +7,7 @@ from pronto_cli.line import number, whole
 from pronto_cli.names import stored_key
 from pronto_cli.place import DEFAULT_ADDRESS, current_address, keystore, opened
 from pronto_lmdb import clock
-from pronto_lmdb.errors import ConflictError, KeyNotFoundError, ProntoError
+from pronto_lmdb.errors import ConflictError, InvalidValueError, KeyNotFoundError, ProntoError
 from pronto_lmdb.store import open as open_store
 
 TYPE_CHECKING = False
@@ -73,6 +73,8 @@ def _text_or_bytes(content: bytes) -> str | bytes:
 def _document(text: str | bytes) -> Value:
     from pronto_cli.jsonform import from_json
 
+    if isinstance(text, bytes):
+        raise InvalidValueError("The document is not UTF-8.", "JSON is UTF-8 text.")
     return from_json(text)
 
 

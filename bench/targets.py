@@ -1,0 +1,175 @@
+"""What Pronto promises: the ratios that must hold side by side in one run, and a few plain limits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from bench.results import Result, Row, speed
+
+
+@dataclass(frozen=True)
+class Point:
+    """One row of a result."""
+
+    workload: str
+    case: str
+    contender: str
+    parameters: dict[str, int] = field(default_factory=dict)
+
+    def row(self, result: Result) -> Row | None:
+        """Return the row, if it was measured."""
+        return result.find(self.workload, self.case, self.contender, **self.parameters)
+
+    def by(self, contender: str) -> Point:
+        """Return the same point for another contender."""
+        return Point(self.workload, self.case, contender, self.parameters)
+
+
+@dataclass(frozen=True)
+class Target:
+    """``ours`` must be at least ``least`` times as fast as ``theirs``."""
+
+    path: str
+    ours: Point
+    theirs: Point
+    least: float
+
+    @property
+    def demand(self) -> str:
+        """The target in words."""
+        return f"at least {self.least:g} x {self.theirs.contender}"
+
+    def measured(self, result: Result) -> float | None:
+        """Return the ratio, or ``None`` where either was not measured."""
+        ours, theirs = self.ours.row(result), self.theirs.row(result)
+        return speed(ours, theirs) if ours and theirs else None
+
+    def shown(self, measured: float) -> str:
+        """Return the measured figure as a table shows it."""
+        return f"{measured:.2f} x"
+
+    def met(self, measured: float) -> bool:
+        """Tell whether it holds, as exactly as it is shown."""
+        return round(measured, 2) >= self.least
+
+
+@dataclass(frozen=True)
+class Limit:
+    """A figure must be at most ``most``, in the unit of its row."""
+
+    path: str
+    ours: Point
+    most: float
+    unit: str
+
+    @property
+    def demand(self) -> str:
+        """The limit in words."""
+        return f"at most {self.most:g} {self.unit}"
+
+    def measured(self, result: Result) -> float | None:
+        """Return the figure, or ``None`` where it was not measured."""
+        row = self.ours.row(result)
+        return None if row is None else row.figure
+
+    def shown(self, measured: float) -> str:
+        """Return the measured figure as a table shows it."""
+        return f"{measured:.3g} {self.unit}"
+
+    def met(self, measured: float) -> bool:
+        """Tell whether it holds."""
+        return measured <= self.most
+
+
+@dataclass(frozen=True)
+class Slowdown(Target):
+    """``ours`` must take at most ``least`` times as long as ``theirs``."""
+
+    @property
+    def demand(self) -> str:
+        """The target in words."""
+        return f"at most {self.least:g} x {self._basis}"
+
+    @property
+    def _basis(self) -> str:
+        return "alone" if self.ours.contender == self.theirs.contender else self.theirs.case
+
+    def measured(self, result: Result) -> float | None:
+        """Return the ratio of the times."""
+        ratio = super().measured(result)
+        return None if ratio is None else 1 / ratio
+
+    def met(self, measured: float) -> bool:
+        """Tell whether it holds, as exactly as it is shown."""
+        return round(measured, 2) <= self.least
+
+
+def _against(path: str, ours: Point, least: dict[str, float]) -> list[Target]:
+    return [Target(path, ours, ours.by(contender), ratio) for contender, ratio in least.items()]
+
+
+def _full(workload: str, case: str, **parameters: int) -> Point:
+    return Point(workload, case, "pronto-full", parameters)
+
+
+_RELAXED = "put, not waiting for the disk"
+_FLEET = "own address each"
+_PYTHON = Point("start-up", "bare interpreter", "python")
+_QUICK_COMMANDS = ("get", "set", "del", "exists", "incr", "ttl", "keys", "scan")
+_MOST_ADDRESSES = 100_000
+
+TARGETS: list[Target | Limit] = [
+    *_against(
+        "get",
+        _full("micro", "get"),
+        {"raw-full": 0.80, "sqlite-full": 2, "diskcache-full": 4, "rocksdict-full": 0.95, "plyvel-full": 0.95},
+    ),
+    *_against("lone durable put", _full("micro", "put, durable"), {"raw-full": 1.2, "sqlite-full": 1}),
+    *_against(
+        "update of 10,000 items, durable",
+        _full("micro", "update of 10,000, durable"),
+        {"raw-full": 0.60, "sqlite-full": 1.3},
+    ),
+    *_against("put at `normal`", Point("micro", _RELAXED, "pronto-normal"), {"sqlite-normal": 0.9}),
+    *_against("put at `off`", Point("micro", _RELAXED, "pronto-off"), {"raw-off": 0.70}),
+    *_against("scan with values", _full("micro", "scan with values"), {"raw-full": 0.70}),
+    *_against("scan of keys", _full("micro", "scan of keys"), {"raw-full": 0.70}),
+    *_against(
+        "16 processes, own address each, durable",
+        _full("fleet", f"{_FLEET}, durable", processes=16),
+        {"legacy-full": 5},
+    ),
+    *_against(
+        "16 processes, own address each, `normal`",
+        Point("fleet", f"{_FLEET}, relaxed", "pronto-normal", {"processes": 16}),
+        {"legacy-normal": 8},
+    ),
+    *_against(
+        "8 processes on one address, durable",
+        _full("fleet", "one address, durable", processes=8),
+        {"raw-full": 2, "sqlite-full": 1.7},
+    ),
+    *_against("32 threads on one address", _full("group commit", "threads, durable", threads=32), {"raw-full": 4}),
+    *_against(
+        "256 asyncio tasks on one address",
+        _full("group commit", "asyncio tasks, durable", tasks=256),
+        {"raw-full": 15},
+    ),
+    Slowdown(
+        "p99 of a get beside 8 flat-out writers",
+        _full("neighbour", "get, p99", neighbours=8),
+        _full("neighbour", "get, p99", neighbours=0),
+        1.5,
+    ),
+    Limit("100,000 addresses: first touch", _full("addresses", "first touch", addresses=_MOST_ADDRESSES), 300, "us"),
+    Limit("100,000 addresses: create", _full("addresses", "create", addresses=_MOST_ADDRESSES), 1000, "us"),
+    Limit("100,000 addresses: list", _full("addresses", "list all", addresses=_MOST_ADDRESSES), 1, "s"),
+    *(
+        Slowdown(f"`pronto {command}` from a shell", Point("start-up", command, "pronto"), _PYTHON, 3)
+        for command in _QUICK_COMMANDS
+    ),
+    *(
+        Slowdown(f"`pronto {command}` from a shell", Point("start-up", command, "pronto"), _PYTHON, 20)
+        for command in ("addresses", "stats")
+    ),
+]
