@@ -7,7 +7,7 @@ import traceback
 from array import array
 from dataclasses import dataclass, field
 from time import monotonic, sleep
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,12 +64,18 @@ class AgentError(Exception):
 
 
 class Agents:
-    """A pool of processes, which grows to the number of tasks that run together."""
+    """A pool of processes, which grows to the number of tasks that run together; close it, or use it in ``with``."""
 
     def __init__(self) -> None:
         # A forked child would inherit open environments, which no engine here allows.
         self._context = multiprocessing.get_context("spawn")
         self._agents: list[tuple[BaseProcess, Connection]] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def run(self, tasks: Sequence[Task], seconds: float) -> list[Outcome]:
         """Run tasks side by side for some seconds; return their outcomes in order.

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from bench.adapters import CONTENDERS, Contender
 from bench.agents import Agents
-from bench.measure import Timing, settle
+from bench.measure import Timing
 from bench.results import Parameters, Row, latency_row
 from bench.stand import Stand
 
@@ -49,8 +49,9 @@ class Scale:
     complete: bool
 
 
-QUICK = Scale("quick", 5, 10_000, 1_000, 100, 1_000, 0.4, complete=False)
-COMPLETE = Scale("complete", 9, 20_000, 2_000, 200, 2_000, 0.8, complete=True)
+ESSENTIAL = frozenset(["pronto", "raw", "sqlite", "legacy", "memory"])
+QUICK = Scale("quick", 5, 10_000, 4_000, 100, 1_000, 0.3, complete=False)
+COMPLETE = Scale("complete", 9, 20_000, 8_000, 200, 2_000, 0.8, complete=True)
 
 
 @dataclass
@@ -87,6 +88,14 @@ class Run:
     def contenders(self, names: Iterable[str]) -> list[Contender]:
         """Return those of some contenders that take part in this run."""
         return [CONTENDERS[name] for name in names if self.statuses[name] == "measured"]
+
+    def few(self, names: Iterable[str]) -> list[str]:
+        """Return those of some names that a quick run has time for: Pronto, the ceiling, SQLite, the old design."""
+        return [name for name in names if self.scale.complete or name.partition("-")[0] in ESSENTIAL]
+
+    def reads(self, contender: Contender) -> int:
+        """Return how many reads a turn of a contender has: fewer where each asks another thread or process."""
+        return self.scale.reads // 10 if contender.distant else self.scale.reads
 
     def writes(self, contender: Contender) -> int:
         """Return how many writes a turn of a contender has: fewer where each waits for the disk."""
@@ -126,7 +135,6 @@ class Run:
         timings: dict[str, list[Timing]] = {stand.name: [] for stand in stands}
         for number in range(self.scale.rounds + 1):
             for stand in rotated(stands, number):
-                settle()
                 timing = turn(stand, Random(f"{self.seed}/{case}/{number}"))
                 if number:
                     timings[stand.name].append(timing)

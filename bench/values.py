@@ -17,7 +17,7 @@ class Values:
 
     Args:
         seed: of the text in the values.
-        size: bytes of a packed value, at least 64; a value has one or two less where msgpack skips a size.
+        size: bytes of a packed value, at least 64; a value has up to three less where msgpack skips a size.
 
     """
 

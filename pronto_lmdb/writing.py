@@ -274,8 +274,8 @@ class WriteVerbs(ReadVerbs, MutableMapping[str, Value]):
 
     def expire(self, key: str, ttl: float) -> bool:
         """Let a key expire ``ttl`` seconds from now; ``False`` if there is no such key."""
-        lifetime = _lifetime(ttl)
-        return self._set_expiry(key, lambda: None if lifetime is None else _deadline(lifetime))
+        lifetime = _microseconds(ttl)
+        return self._set_expiry(key, lambda: _deadline(lifetime))
 
     def persist(self, key: str) -> bool:
         """Let a key never expire; ``False`` if there is no such key."""
@@ -420,9 +420,12 @@ def _matches(record: bytes, wanted: bytes, revision: int | None) -> bool:
 
 
 def _lifetime(ttl: float | None) -> int | None:
+    """Return an optional TTL in microseconds."""
+    return None if ttl is None else _microseconds(ttl)
+
+
+def _microseconds(ttl: float) -> int:
     """Return a TTL in microseconds, at least one."""
-    if ttl is None:
-        return None
     if isinstance(ttl, bool) or not isinstance(ttl, int | float) or not 0 < ttl < float("inf"):
         raise InvalidValueError(f"{ttl!r} is no time to live.", "Give a finite, positive number of seconds.")
     if ttl > (_LAST_INSTANT - clock.now()) / MICROSECONDS:

@@ -97,6 +97,7 @@ class Contender:
         package: the distribution it needs.
         ordered: whether scans come in the order of keys.
         seeks: whether a scan can begin at any key.
+        distant: whether each read asks another thread or process.
         available: says why it cannot take part although its package is installed.
 
     """
@@ -107,6 +108,7 @@ class Contender:
     package: str = ""
     ordered: bool = True
     seeks: bool = True
+    distant: bool = False
     available: str = field(default="", repr=False)
 
     def make(self) -> Adapter:
@@ -163,6 +165,7 @@ CONTENDERS: dict[str, Contender] = {
             "sqlitedict",
             ordered=False,
             seeks=False,
+            distant=True,
         ),
         *_both(
             "redis",
@@ -170,6 +173,7 @@ CONTENDERS: dict[str, Contender] = {
             "redis",
             ordered=False,
             seeks=False,
+            distant=True,
             available="bench.adapters.redis:missing_server",
         ),
         Contender("memory-none", "bench.adapters.memory:MemoryAdapter", "none"),

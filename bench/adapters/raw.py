@@ -48,11 +48,10 @@ class RawAdapter:
         return None if packed is None else unpack(packed)
 
     def put_many(self, pairs: Sequence[Pair]) -> None:
-        rows = [(key.encode(), pack(value)) for key, value in pairs]
         with self._environment.begin(write=True) as txn:
             put = txn.put
-            for key, packed in rows:
-                put(key, packed)
+            for key, value in pairs:
+                put(key.encode(), pack(value))
 
     def get_many(self, keys: Sequence[str]) -> dict[str, Value]:
         with self._environment.begin() as txn:

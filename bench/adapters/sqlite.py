@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 SYNCHRONOUS = {"full": "FULL", "normal": "NORMAL"}
 
+_MAPPED = 256 * 1024**2
 _PUT = "INSERT INTO kv (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value"
 _GET = "SELECT value FROM kv WHERE key = ?"
 _SCAN = "SELECT key, value FROM kv WHERE key >= ? ORDER BY key LIMIT ?"
@@ -52,6 +53,7 @@ class SqliteAdapter:
 
     def _connect(self) -> None:
         self._connection = connect(self._path, self.durability, busy_timeout=60)
+        self._connection.execute(f"PRAGMA mmap_size = {_MAPPED}")
         self._execute = self._connection.execute
 
     def sibling(self) -> SqliteAdapter:

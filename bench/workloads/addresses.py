@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import pronto_lmdb
 from bench.adapters import CONTENDERS
 from bench.adapters.legacy import FILE
-from bench.agents import Outcome
+from bench.agents import Agents, Outcome
 from bench.harness import Run, rotated
 from bench.machine import memory_mb
 from bench.measure import Call, Timing, settle, timed
@@ -225,7 +225,9 @@ def _touch(run: Run, name: str, directory: str, size: int) -> None:
     """Touch addresses in a process that has opened none of them: the median of ten parts, and its memory."""
     chosen = Random(run.seed).sample(range(size), min(size, TOUCHES))
     visitor = Visitor(name, directory, [address(number) for number in chosen])
-    outcome = run.agents.run([visitor], 0)[0]
+    # A process that nobody used before: what others left in its memory would count.
+    with Agents() as agents:
+        outcome = agents.run([visitor], 0)[0]
     part = len(chosen) // BLOCKS
     timings = []
     for first in range(0, len(chosen), part):

@@ -8,100 +8,78 @@ from threading import Event, Thread
 from typing import TYPE_CHECKING
 
 from bench.adapters import at
-from bench.measure import Timing, timed, timed_bulk
+from bench.measure import Timing, settle, timed
 from bench.values import Values
+from bench.workloads import turns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from bench.harness import Run
     from bench.stand import Stand
+    from bench.workloads.turns import Count
 
 NAME = "db_bench"
 VALUE_BYTES = 100
 
 
 def run(run: Run) -> None:
-    """Run all eight, for each durability."""
-    for level, names in {"durable": at("full"), "relaxed": at("normal", "off")}.items():
-        _run_level(run, level, names)
+    """Run all eight, for each durability; the quick run for durable writes only."""
+    _run_level(run, "durable", run.few(at("full")))
+    if run.scale.complete:
+        _run_level(run, "relaxed", at("normal", "off"))
 
 
 def _run_level(run: Run, level: str, names: Sequence[str]) -> None:
-    records, reads = run.scale.records, run.scale.reads
-    writes = run.scale.durable_writes if level == "durable" else run.scale.relaxed_writes
-    parameters = {"records": records, "value_bytes": VALUE_BYTES}
-    reading: dict[str, Callable[[Stand, Random], Timing]] = {
-        "readrandom": partial(_read_random, reads),
-        "readmissing": partial(_read_missing, reads),
-        "scan": _scan,
-        "readwhilewriting": partial(_read_while_writing, reads),
+    parameters = {"records": run.scale.records, "value_bytes": VALUE_BYTES}
+    cases: dict[str, Callable[[Stand, Random], Timing]] = {
+        "readrandom": partial(turns.gets, run.reads),
+        "readmissing": partial(turns.misses, run.reads),
+        "scan": turns.scan,
+        "readwhilewriting": partial(_read_while_writing, run.reads),
+        "fillseq": partial(_fill_sequential, run.writes),
+        "fillrandom": partial(_fill_random, run.writes),
+        "overwrite": partial(turns.puts, run.writes),
+        "deleterandom": partial(_delete_random, run),
     }
-    writing: dict[str, Callable[[Stand, Random], Timing]] = {
-        "fillseq": partial(_fill_sequential, writes),
-        "fillrandom": partial(_fill_random, writes),
-        "overwrite": partial(_overwrite, writes),
-        # Each turn deletes other records, so they must last for all turns.
-        "deleterandom": partial(_delete_random, min(writes, records // (2 * run.scale.rounds + 2))),
-    }
-    with run.stands(names, Values(run.seed, VALUE_BYTES), records) as stands:
-        for case, turn in {**reading, **writing}.items():
+    with run.stands(names, Values(run.seed, VALUE_BYTES), run.scale.records) as stands:
+        for case, turn in cases.items():
             run.measure(NAME, f"{case}, {level}", stands, turn, parameters)
 
 
 def _fill(stand: Stand, indexes: Sequence[int]) -> Timing:
     with stand.elsewhere() as empty:
-        timing, _ = timed([empty.put_call(index) for index in indexes])
+        calls = [empty.put_call(index) for index in indexes]
+        settle()
+        timing, _ = timed(calls)
         empty.check_all()
     return timing
 
 
-def _fill_sequential(count: int, stand: Stand, random: Random) -> Timing:
-    return _fill(stand, range(random.randrange(10**6), 10**8)[:count])
+def _fill_sequential(count: Count, stand: Stand, _: Random) -> Timing:
+    return _fill(stand, range(count(stand.contender)))
 
 
-def _fill_random(count: int, stand: Stand, random: Random) -> Timing:
-    return _fill(stand, random.sample(range(10**6), count))
+def _fill_random(count: Count, stand: Stand, random: Random) -> Timing:
+    return _fill(stand, random.sample(range(10**6), count(stand.contender)))
 
 
-def _overwrite(count: int, stand: Stand, random: Random) -> Timing:
-    indexes = [random.randrange(len(stand.ledger)) for _ in range(count)]
-    timing, _ = timed([stand.put_call(index) for index in indexes])
-    stand.check_written(indexes)
-    return timing
-
-
-def _read_random(count: int, stand: Stand, random: Random) -> Timing:
-    indexes = [random.randrange(len(stand.ledger)) for _ in range(count)]
-    timing, results = timed([stand.get_call(index) for index in indexes])
-    stand.check(indexes, results)
-    return timing
-
-
-def _read_missing(count: int, stand: Stand, random: Random) -> Timing:
-    indexes = [len(stand.ledger) + random.randrange(len(stand.ledger)) for _ in range(count)]
-    timing, results = timed([stand.get_call(index) for index in indexes])
-    stand.check(indexes, results)
-    return timing
-
-
-def _scan(stand: Stand, _: Random) -> Timing:
-    timing, pairs = timed_bulk(lambda: list(stand.adapter.scan()), len(stand.ledger))
-    stand.check_pairs(sorted(stand.ledger), pairs)
-    return timing
-
-
-def _delete_random(count: int, stand: Stand, random: Random) -> Timing:
+def _delete_random(run: Run, stand: Stand, random: Random) -> Timing:
+    # Each turn deletes other records, which must last for all turns.
+    count = min(run.writes(stand.contender), run.scale.records // (2 * run.scale.rounds + 2))
     indexes = random.sample(sorted(stand.ledger), count)
-    timing, _ = timed([stand.delete_call(index) for index in indexes])
+    calls = [stand.delete_call(index) for index in indexes]
+    settle()
+    timing, _ = timed(calls)
     stand.check_written(indexes)
     return timing
 
 
-def _read_while_writing(count: int, stand: Stand, random: Random) -> Timing:
+def _read_while_writing(count: Count, stand: Stand, random: Random) -> Timing:
     """Read while one thread of the same process overwrites, flat out, what is read."""
-    indexes = [random.randrange(len(stand.ledger)) for _ in range(count)]
+    indexes = [random.randrange(len(stand.ledger)) for _ in range(count(stand.contender))]
     before = dict(stand.ledger)
+    settle()
     with _Writer(stand, Random(random.random())):
         timing, results = timed([stand.get_call(index) for index in indexes])
     for index, result in zip(indexes, results, strict=True):

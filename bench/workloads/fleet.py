@@ -97,12 +97,12 @@ class SharingWriter(Writer):
 
 def run(run: Run) -> None:
     """Measure throughput over the number of processes."""
-    counts = PROCESSES if run.scale.complete else PROCESSES[::2]
     for level, names in OWN.items():
-        for count in counts:
-            _measure(run, f"own address each, {level}", run.contenders(names), count, own_addresses)
+        for count in PROCESSES if run.scale.complete else (16,):
+            _measure(run, f"own address each, {level}", run.contenders(run.few(names)), count, own_addresses)
     for level, names in SHARED.items():
-        _measure(run, f"one address, {level}", run.contenders(names), ON_ONE_ADDRESS, one_address)
+        if run.scale.complete or level == "durable":
+            _measure(run, f"one address, {level}", run.contenders(run.few(names)), ON_ONE_ADDRESS, one_address)
 
 
 def own_addresses(contender: str, directory: str, count: int, seed: int) -> list[Writer]:

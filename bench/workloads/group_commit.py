@@ -37,8 +37,8 @@ ASYNC_LIBRARY = "pronto_lmdb.aio"
 
 def run(run: Run) -> None:
     """Measure throughput over the number of threads, and of tasks."""
-    contenders = run.contenders(CONTENDERS)
-    for count in THREADS if run.scale.complete else (1, 8, 32):
+    contenders = run.contenders(run.few(CONTENDERS))
+    for count in THREADS if run.scale.complete else (1, 32):
         _measure(run, "threads", contenders, count, _threads)
     # Without coroutines of its own a contender serves tasks from the threads of the event loop.
     tasked = [contender for contender in contenders if contender.name != "pronto-full" or find_spec(ASYNC_LIBRARY)]

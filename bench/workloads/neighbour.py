@@ -34,6 +34,7 @@ PAIRS = {
     "legacy-full": "legacy-full",
     "memory-none": "pronto-full",
 }
+QUICK = ("pronto-full", "legacy-full", "memory-none")
 
 
 @dataclass
@@ -68,8 +69,9 @@ class Reader:
 
 def run(run: Run) -> None:
     """Measure gets and puts, alone and beside the writers."""
-    _measure(run, "get", Reader, PAIRS)
-    _measure(run, "put", Writer, {name: beside for name, beside in PAIRS.items() if name != "memory-none"})
+    chosen = PAIRS if run.scale.complete else {name: PAIRS[name] for name in QUICK}
+    _measure(run, "get", Reader, chosen)
+    _measure(run, "put", Writer, {name: beside for name, beside in chosen.items() if name != "memory-none"})
 
 
 def _measure(run: Run, verb: str, agent: type[Reader] | type[Writer], pairs: dict[str, str]) -> None:

@@ -6,11 +6,11 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from bench.adapters import at
-from bench.measure import Timing, timed
 from bench.values import Blobs, Values
+from bench.workloads import turns
 
 if TYPE_CHECKING:
-    from random import Random
+    from collections.abc import Sequence
 
     from bench.harness import Run
     from bench.stand import Stand
@@ -34,29 +34,19 @@ def run(run: Run) -> None:
 
 def _values_of(run: Run, size: int) -> None:
     parameters = {"records": RECORDS_EACH, "value_bytes": size}
-    reads, writes = run.scale.reads // 4, run.scale.durable_writes // 2
-    with run.stands(at("full"), Blobs(run.seed, size), RECORDS_EACH) as stands:
-        run.measure(NAME, "get by value size", stands, partial(_gets, reads), parameters)
-        run.measure(NAME, "durable put by value size", stands, partial(_puts, writes), parameters)
+    with run.stands(run.few(at("full")), Blobs(run.seed, size), RECORDS_EACH) as stands:
+        _measure(run, "by value size", stands, parameters)
 
 
 def _records_of(run: Run, records: int) -> None:
     parameters = {"records": records, "value_bytes": VALUE_BYTES}
-    reads, writes = run.scale.reads, run.scale.durable_writes // 2
-    with run.stands(CURVES, Values(run.seed, VALUE_BYTES), records) as stands:
-        run.measure(NAME, "get by store size", stands, partial(_gets, reads), parameters)
-        run.measure(NAME, "durable put by store size", stands, partial(_puts, writes), parameters)
+    with run.stands(run.few(CURVES), Values(run.seed, VALUE_BYTES), records) as stands:
+        _measure(run, "by store size", stands, parameters)
 
 
-def _gets(count: int, stand: Stand, random: Random) -> Timing:
-    indexes = [random.randrange(len(stand.ledger)) for _ in range(count)]
-    timing, results = timed([stand.get_call(index) for index in indexes])
-    stand.check(indexes, results)
-    return timing
-
-
-def _puts(count: int, stand: Stand, random: Random) -> Timing:
-    indexes = [random.randrange(len(stand.ledger)) for _ in range(count)]
-    timing, _ = timed([stand.put_call(index) for index in indexes])
-    stand.check_written(indexes)
-    return timing
+def _measure(run: Run, axis: str, stands: Sequence[Stand], parameters: dict[str, int]) -> None:
+    """Measure one point: with fewer operations than elsewhere, as there are many points."""
+    run.measure(NAME, f"get {axis}", stands, partial(turns.gets, lambda each: run.reads(each) // 4), parameters)
+    run.measure(
+        NAME, f"durable put {axis}", stands, partial(turns.puts, lambda each: run.writes(each) // 2), parameters
+    )

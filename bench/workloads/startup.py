@@ -48,7 +48,7 @@ def run(run: Run) -> None:
             return
         shell.check("set", shell.run([*shell.pronto, *COMMANDS["set"][0]])[1])
         timings: dict[str, array[int]] = {name: array("q") for name in ("bare interpreter", *COMMANDS)}
-        for _ in range(run.scale.rounds * 4):
+        for _ in range(run.scale.rounds * 2):
             timings["bare interpreter"].append(shell.run([sys.executable, "-c", "pass"])[0])
             for name, (arguments, _, _) in COMMANDS.items():
                 nanoseconds, done = shell.run([*shell.pronto, *arguments])

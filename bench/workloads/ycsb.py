@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.adapters import at
 from bench.distributions import Distribution, Latest, Scrambled, Uniform
-from bench.measure import Call, Timing, timed, timed_bulk
+from bench.measure import Call, Timing, settle, timed, timed_bulk
 from bench.results import latency_row
 from bench.stand import Stand, WrongAnswer
 from bench.values import Records
@@ -34,13 +34,16 @@ _UNIFORM = ("A", "C")
 
 
 def run(run: Run) -> None:
-    """Load and run all six, A and C also with uniform picks, for each durability."""
+    """Load and run all six, A and C also with uniform picks; the quick run for durable writes only."""
     records = run.scale.records
     picks: dict[str, Distribution] = {"zipfian": Scrambled(records), "latest": Latest(records), "uniform": Uniform()}
     cases = [(name, mix, pick) for name, (mix, pick) in MIXES.items()]
     if run.scale.complete:
         cases += [(name, MIXES[name][0], "uniform") for name in _UNIFORM]
-    for level, names in {"durable": at("full"), "relaxed": at("normal", "off")}.items():
+    levels = {"durable": run.few(at("full"))}
+    if run.scale.complete:
+        levels["relaxed"] = at("normal", "off")
+    for level, names in levels.items():
         values = Records(run.seed)
         with run.stands(names, values, 0) as stands:
             _load(run, level, stands, records)
@@ -58,6 +61,7 @@ def _load(run: Run, level: str, stands: list[Stand], records: int) -> None:
     for first in range(0, records, batch):
         for stand in stands:
             pairs = [stand.pair(index) for index in range(first, first + batch)]
+            settle()
             timings[stand.name].append(timed_bulk(partial(stand.adapter.put_many, pairs), batch)[0])
     for name, found in timings.items():
         parameters = {"batch": batch, "records": records, "value_bytes": FIELD_BYTES}
@@ -65,12 +69,13 @@ def _load(run: Run, level: str, stands: list[Stand], records: int) -> None:
 
 
 def _turn(run: Run, mix: dict[str, float], distribution: Distribution, stand: Stand, random: Random) -> Timing:
-    count = run.writes(stand.contender) if set(mix) & {"update", "insert", "modify"} else run.scale.reads
+    count = run.writes(stand.contender) if set(mix) & {"update", "insert", "modify"} else run.reads(stand.contender)
     if "scan" in mix:
-        count = min(count, run.scale.reads // 10)
+        count = min(count, max(1, run.scale.reads // 40))
     plan = _Plan(stand, distribution, random)
     for kind in random.choices(list(mix), list(mix.values()), k=count):
         plan.add(kind)
+    settle()
     timing, results = timed(plan.calls)
     plan.check(results)
     return timing

@@ -12,7 +12,7 @@ from typer.main import get_command
 from pronto_cli.commands import addresses, care, expiry, keys
 from pronto_cli.completion import complete_address
 from pronto_cli.exits import MEANINGS, UsageError
-from pronto_cli.grammar import Group, Shortcut, epilog
+from pronto_cli.grammar import Group, Shortcut, epilog, keep_as_typed
 from pronto_cli.line import Line, glance
 
 # The base of what Typer raises for a line it cannot read; it has no public name of its own.
@@ -62,7 +62,7 @@ def _command() -> Any:
     app.callback(cls=Group, help=_HELP, epilog=examples)(_root)
     for group in (keys, expiry, addresses, care):
         group.register(app)
-    return get_command(app)
+    return keep_as_typed(get_command(app))
 
 
 def _show_help(ctx: typer.Context, value: bool) -> None:

@@ -29,8 +29,6 @@ class _Anywhere:
     def __init__(self, *args: Any, **attributes: Any) -> None:
         super().__init__(*args, **attributes)
         self.add_help_option = False  # the root's --help is understood everywhere
-        for param in self.params:
-            _keep_as_typed(param)
 
     def get_params(self, ctx: Any) -> list[Any]:
         """Return the parameters of the command, and the options of the root that it has not got itself."""
@@ -54,17 +52,6 @@ class _Anywhere:
         _write_section(formatter, "Global options", self._global_params(ctx))
         if isinstance(self, TyperGroup):
             self.format_commands(ctx, formatter)
-
-
-def _keep_as_typed(param: Any) -> None:
-    """Spare a parameter its conversion: all are text or flags, and Typer's converter takes 150 ms to import."""
-    convert = param.process_value
-
-    def process(ctx: Any, value: Any) -> Any:
-        return convert(ctx, value) if value is None and param.required else value
-
-    if not getattr(param, "is_flag", False):
-        param.process_value = process
 
 
 def _write_section(formatter: Any, title: str, params: list[Any]) -> None:
@@ -128,10 +115,10 @@ class HelpCommand(Command):
 
     def invoke(self, ctx: Any) -> Line:
         """Parse the rewritten line."""
-        root = ctx.find_root()
-        words = [*(ctx.params["words"] or ()), "--help"]
-        root.command.main(words, prog_name=root.info_name, standalone_mode=False)
-        raise AssertionError("--help takes a shortcut")
+        root, words = ctx.find_root(), list(ctx.params["words"] or ())
+        root.command.main([*words, "--help"], prog_name=root.info_name, standalone_mode=False)
+        # Still here: an option behind `--` took the --help for its value.
+        return ctx.fail(f"{words[-1]!r} is no command.")  # type: ignore[no-any-return]
 
 
 class Group(_Anywhere, TyperGroup):
@@ -164,3 +151,25 @@ def command(
 def epilog(*examples: str) -> str:
     """Return the end of a help text."""
     return "\n".join(["\b", "Example:" if len(examples) == 1 else "Examples:", *(f"  {line}" for line in examples)])
+
+
+def keep_as_typed(command: Any) -> Any:
+    """Spare a command and those inside it the conversion of parameters, and return it.
+
+    All are text or flags, and Typer's converter takes 150 ms to import.
+    """
+    for param in command.params:
+        param.process_value = _lazily(param)
+    for inner in getattr(command, "commands", {}).values():
+        keep_as_typed(inner)
+    return command
+
+
+def _lazily(param: Any) -> Callable[[Any, Any], Any]:
+    convert = param.process_value
+
+    def process(ctx: Any, value: Any) -> Any:
+        needed = param.required if value is None else getattr(param, "is_flag", False) or param.callback
+        return convert(ctx, value) if needed else value
+
+    return process

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import sys
 from contextlib import contextmanager, suppress
@@ -10,7 +11,7 @@ from contextlib import contextmanager, suppress
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from typing import BinaryIO
+    from typing import Any, BinaryIO
 
 
 class Streams:
@@ -37,13 +38,16 @@ class Streams:
     @classmethod
     def standard(cls) -> Streams:
         """Return the streams of the process."""
-        found: list[BinaryIO | None] = []
+        found: list[Any] = []
         for stream in (sys.stdin, sys.stdout, sys.stderr):
             if stream is None:
                 # Taken, so that no data file is opened under the number that others take for a standard stream.
                 os.open(os.devnull, os.O_RDWR)
             found.append(None if stream is None else stream.buffer)
-        return cls(*found)
+        stdin, stdout, stderr = found
+        if isinstance(stdout, io.RawIOBase):  # PYTHONUNBUFFERED: every line would be written on its own
+            stdout = io.BufferedWriter(io.FileIO(stdout.fileno(), "wb", closefd=False))
+        return cls(stdin, stdout, stderr)
 
     # -- reading -----------------------------------------------------------------------------------------------
 
@@ -61,7 +65,8 @@ class Streams:
         """Return standard input to its end, verbatim."""
         if self._stdin is None:
             raise OSError(errno.EBADF, "Standard input is closed")
-        return self._stdin.read()
+        with _named("standard input"):
+            return self._stdin.read()
 
     def confirm(self, question: str) -> bool:
         """Ask a question on the terminal; anything but yes is no."""

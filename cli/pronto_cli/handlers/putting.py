@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from pronto_lmdb.values import Value
 
 KEPT_SECONDS = 15 * 60
+# The line has waited already: an address that is still busy after this is passed over.
+_SHELTER_SECONDS = 1.0
 
 
 class _Wish:
@@ -115,7 +117,7 @@ def _keep(content: bytes, line: Line) -> str:
 
     digest = md5(content, usedforsecurity=False).hexdigest()[:8]
     key = f"pipe.cache.{clock.now() // 1_000_000}_{digest}"
-    with open_store(line.root) as store:
+    with open_store(line.root, timeout=_SHELTER_SECONDS) as store:
         for address in _shelters(line, store):
             try:
                 store[address].put(key, _text_or_bytes(content), ttl=KEPT_SECONDS)
@@ -131,4 +133,4 @@ def _shelters(line: Line, store: Store) -> list[Address]:
         address = current_address(line, store)
     except ProntoError:
         return [DEFAULT_ADDRESS]
-    return [address, DEFAULT_ADDRESS]
+    return list(dict.fromkeys([address, DEFAULT_ADDRESS]))

@@ -1,0 +1,82 @@
+"""Whatever the line: a documented exit code, data or nothing on stdout, and never a traceback."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from pronto_cli.exits import MEANINGS
+from pronto_cli.handlers import HANDLERS
+
+# What no line may print, for nothing in it is data.
+PROSE = ("Usage", "Error", "pronto", "Traceback", "usage")
+SILENT = ("set", "del", "delete", "expire", "persist", "config set")
+
+commands = st.sampled_from([*HANDLERS, "address", "config", "copy", "gte", "", "--"]).map(str.split)
+texts = st.text(st.characters(exclude_characters="\0"), max_size=8)
+odd = st.sampled_from(
+    ["k", "a.b", "a.b.c", "a..b", "-", "--", "-5", "5", "0", "nan", "1e400", "9" * 30, "x" * 600, "alice.research",
+     "a.b.c.d", "%", "%zz", "\udcff", "é", "\u202e", " ", "", "{}", '{"$bytes": 1}', "[", "null", "timeout", "address",
+     "PRONTO", "full", "../..", "/etc", "con", "a=b"],
+)  # fmt: skip
+options = st.sampled_from(
+    ["--json", "-q", "--quiet", "-a", "--address", "-u", "-c", "--timeout", "--ns-delim", "--ns-delim=/", "-p", "-n",
+     "--project=p", "--literal", "--ttl", "--if-absent", "--if-revision", "--raw", "--with-revision", "--yes",
+     "--dry-run", "--older-than", "--label", "--max-bytes", "--durability", "--exist-ok", "--to", "--help", "--version",
+     "--nope", "-x", "-qq", "--json=1"],
+)  # fmt: skip
+word = st.one_of(odd, options, texts)
+
+
+@st.composite
+def lines(draw):
+    """A line that is likely to be nearly right."""
+    before = draw(st.lists(options, max_size=1))
+    after = draw(st.lists(word, max_size=5))
+    return [*before, *draw(commands), *after]
+
+
+def is_prose(words):
+    return not words or not {"help", "--help", "version", "--version"}.isdisjoint(words)
+
+
+@settings(max_examples=600, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(words=lines(), piped=st.sampled_from([b"", b"text", b"\xff", b'{"a": 1}']))
+@example(words=["--json", "help"], piped=b"")
+@example(words=["help", "--", "set", "k", "-a"], piped=b"")
+def test_any_line(pronto, words, piped):
+    done = pronto(*words, stdin=piped)
+    assert done.code in MEANINGS
+    assert "Traceback" not in done.err
+    assert "Unexpected" not in done.err
+    assert "internal_error" not in done.err
+    if done.code:
+        assert done.out == b""
+    elif not is_prose(words):
+        check_data(words, done)
+    if done.code and words[:1] == ["--json"]:
+        assert done.error["exit"] == done.code
+    elif done.code == 2 and "--json" not in words:
+        assert done.err == ""
+
+
+def check_data(words, done):
+    if words[:1] == ["--json"]:
+        for line in done.out.splitlines():
+            json.loads(line)
+    if " ".join(words).startswith(SILENT):
+        assert done.out == b""
+    assert not done.text.startswith(PROSE)
+
+
+@pytest.mark.parametrize("command", sorted(HANDLERS))
+@given(arguments=st.lists(texts.filter(lambda text: not text.startswith("-")), max_size=3))
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_arguments(pronto, command, arguments):
+    done = pronto(*command.split(), *arguments, stdin=b"piped")
+    assert done.code in MEANINGS
+    assert "Unexpected" not in done.err
+    assert not done.code or done.out == b""
