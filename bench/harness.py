@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from bench.values import Values
 
 Turn = Callable[[Stand, Random], Timing]
+RowMaker = Callable[[str, str, str, Sequence[Timing], Parameters], Row]
 Item = TypeVar("Item")
 
 
@@ -140,10 +141,18 @@ class Run:
                     timings[stand.name].append(timing)
         return timings
 
-    def measure(self, workload: str, case: str, stands: Sequence[Stand], turn: Turn, parameters: Parameters) -> None:
-        """Interleave a case and record the latency of each contender."""
+    def measure(
+        self,
+        workload: str,
+        case: str,
+        stands: Sequence[Stand],
+        turn: Turn,
+        parameters: Parameters,
+        make_row: RowMaker = latency_row,
+    ) -> None:
+        """Interleave a case and record a row for each contender."""
         for name, timings in self.interleave(f"{workload}/{case}", stands, turn).items():
-            self.record(latency_row(workload, case, name, timings, parameters))
+            self.record(make_row(workload, case, name, timings, parameters))
 
     # -- results -----------------------------------------------------------------------------------------------
 

@@ -56,26 +56,25 @@ class Row:
         return self.workload, self.case, tuple(sorted(self.parameters.items()))
 
 
-def latency_row(
-    workload: str, case: str, contender: str, timings: Sequence[Timing], parameters: Parameters, note: str = ""
-) -> Row:
+def latency_row(workload: str, case: str, contender: str, timings: Sequence[Timing], parameters: Parameters) -> Row:
     """Return the row of turns whose figure is the median latency of one operation or item."""
     rounds = [timing.middle for timing in timings]
-    pooled = [latency for timing in timings for latency in timing.latencies]
+    return figure_row(workload, case, contender, "us", rounds, parameters, **_totals(timings))
+
+
+def rate_row(workload: str, case: str, contender: str, timings: Sequence[Timing], parameters: Parameters) -> Row:
+    """Return the row of turns whose operations differ so much that only their rate says something."""
+    rounds = [timing.rate for timing in timings]
+    return figure_row(workload, case, contender, "ops/s", rounds, parameters, **_totals(timings))
+
+
+def _totals(timings: Sequence[Timing]) -> dict[str, Any]:
     single = all(timing.operations == len(timing.latencies) for timing in timings)
-    return Row(
-        workload,
-        case,
-        contender,
-        "us",
-        median(rounds),
-        rounds,
-        sum(timing.operations for timing in timings),
-        dict(parameters),
-        percentiles(pooled) if single else {},
-        median(timing.rate for timing in timings),
-        note,
-    )
+    return {
+        "operations": sum(timing.operations for timing in timings),
+        "percentiles": percentiles([each for timing in timings for each in timing.latencies]) if single else {},
+        "rate": median(timing.rate for timing in timings),
+    }
 
 
 def figure_row(
@@ -135,7 +134,7 @@ class Result:
             "rows": [_written(row) for row in self.rows],
         }
         with open(path, "w", encoding="utf-8") as file:
-            json.dump(document, file, indent=1, sort_keys=True)
+            json.dump(document, file, indent=1)
             file.write("\n")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import lmdb
 
+from pronto_lmdb.environment import StaleEnvironment
 from pronto_lmdb.errors import ConflictError, ProntoError
 from pronto_lmdb.identity import State
 from pronto_lmdb.record import STATE
@@ -12,10 +13,7 @@ from pronto_lmdb.translation import translated
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pronto_lmdb.environment import Environment
-
-
-class StaleEnvironment(Exception):  # noqa: N818 - never leaves the library: the caller opens again
-    """The environment was closed, or no longer belongs to the address, when the writer's turn came."""
+    from pronto_lmdb.home import Home
 
 
 class Commit:
@@ -27,8 +25,8 @@ class Commit:
 
     Args:
         environment: where to write.
+        home: must still hold then; ``None`` accepts any owner and status, as the life-cycle operations must.
         timeout: seconds to wait for the writer lock, and for other threads' views if the file must grow.
-        any_owner: accept an environment in any state, as the life-cycle operations must.
 
     Raises:
         StaleEnvironment: if the address must be looked up again.
@@ -36,25 +34,23 @@ class Commit:
 
     """
 
-    __slots__ = ("_environment", "_failure", "_log", "_timeout", "state", "txn")
+    __slots__ = ("_environment", "_failure", "_home", "_log", "_timeout", "state", "txn")
 
     txn: lmdb.Transaction[bytes]
     state: State
 
-    def __init__(self, environment: Environment, timeout: float, *, any_owner: bool = False) -> None:
+    def __init__(self, environment: Environment, home: Home | None, timeout: float) -> None:
         self._environment = environment
+        self._home = home
         self._timeout = timeout
         self._log: list[tuple[bytes, bytes | None]] = []
         self._failure: ProntoError | None = None
         environment.lock_writer(timeout)
         try:
-            if environment.closed:
-                raise StaleEnvironment
             self.txn = environment.begin_write()
             try:
                 self.state = State.decode(self.txn.get(STATE), environment.path)
-                moved = self.state.generation != environment.generation
-                if moved and not any_owner and not environment.verify(self.txn):
+                if home is not None and self.state.generation != home.generation and not home.holds(self.txn):
                     raise StaleEnvironment
             except BaseException:
                 self.txn.abort()
@@ -159,8 +155,9 @@ class Commit:
                     self._regrow()
                 else:
                     break
-            if self.state.generation == environment.generation:
-                environment.seen = moment
+            home = self._home
+            if home is not None and self.state.generation == home.generation:
+                home.seen = moment
             environment.restore_quota()
         except lmdb.Error as error:
             self.txn.abort()

@@ -26,11 +26,19 @@ def default_root() -> str:
         return root
     if platform == "linux":
         # What platformdirs answers, without the 16 ms of importing it; a test holds the two equal.
-        data = os.environ.get("XDG_DATA_HOME", "")
-        return os.path.join(data if data.strip() else os.path.expanduser("~/.local/share"), APPLICATION)
+        data = os.environ.get("XDG_DATA_HOME", "").strip()
+        return os.path.join(data if os.path.isabs(data) else _home_directory(), APPLICATION)
     from platformdirs import user_data_dir
 
     return user_data_dir(APPLICATION, appauthor=False)
+
+
+def _home_directory() -> str:
+    if not os.environ.get("HOME"):
+        import pwd
+
+        return os.path.join(pwd.getpwuid(os.getuid()).pw_dir, ".local", "share")
+    return os.path.expanduser("~/.local/share")
 
 
 class Setting:
@@ -95,6 +103,8 @@ def checked(name: str, text: str) -> object:
     setting = SETTINGS.get(name)
     if setting is None:
         raise InvalidValueError(f"There is no setting {name!r}.", f"Settings: {', '.join(SETTINGS)}.")
+    if not isinstance(text, str):
+        raise InvalidValueError(f"The setting {name} is text, not {type(text).__name__}.", setting.meaning)
     try:
         return setting.read(text)
     except ValueError as error:

@@ -65,16 +65,3 @@ def _fill(handle: lmdb.Environment, entries: list[tuple[bytes, bytes]]) -> None:
             handle.set_mapsize(handle.info()["map_size"] * 2)
         else:
             return
-
-
-def is_sound(path: str) -> bool:
-    """Tell whether the environment in a directory is structurally whole, without giving it to LMDB.
-
-    For leftovers of a crash: LMDB aborts the process on some torn files.
-    """
-    from lmdb.verify import VerifyError, verify
-
-    try:
-        return not verify(path, subdir=True)  # type: ignore[no-untyped-call]
-    except (OSError, VerifyError):
-        return False

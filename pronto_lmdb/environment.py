@@ -20,9 +20,9 @@ from time import monotonic, sleep
 
 import lmdb
 
-from pronto_lmdb.errors import ConflictError, LockTimeoutError, ReadOnlyError, StoreFullError
+from pronto_lmdb.errors import ConflictError, CorruptStoreError, LockTimeoutError, ReadOnlyError, StoreFullError
 from pronto_lmdb.files import PRIVATE_FILE, FileLock
-from pronto_lmdb.identity import LIVE, Identity, State
+from pronto_lmdb.identity import Identity, State
 from pronto_lmdb.record import IDENTITY, STATE
 from pronto_lmdb.translation import translated
 
@@ -30,6 +30,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import TypeVar
+
+    from pronto_lmdb.home import Home
 
     Absent = TypeVar("Absent")
     Result = TypeVar("Result")
@@ -48,15 +50,18 @@ _PAUSE = 1e-3
 _ATTEMPTS = 100
 
 
+class StaleEnvironment(Exception):  # noqa: N818 - never leaves the library: the caller opens again
+    """The environment was closed, or no longer belongs to the address, when the writer's turn came."""
+
+
 class Environment:
     """An open LMDB environment, shared by all threads and stores of the process. The pool makes these.
 
     Attributes:
-        path: the directory, as it was called when opened.
-        identity: whose it is, as last read.
-        generation: of the state last read; another one means a change of name or status.
-        seen: the LMDB transaction id up to which ``identity`` and ``generation`` are known to hold.
-        begin: begins a read transaction; the bound method of LMDB, for the hot path.
+        path: the directory, as last seen.
+        home: the address that lives here, as far as anybody asked; see :class:`Home`.
+        owners: numbers of the stores that use it.
+        begin: begins a read transaction; the bound method of LMDB.
         epoch: counts closings and resizings, so that a failed read can tell why.
         abandoned: whether it was inherited by a fork, in the middle of something.
         used: set by every use, cleared by the pool when it looks for what to close.
@@ -64,8 +69,8 @@ class Environment:
     """
 
     __slots__ = (
-        "_closing", "_handle", "_map_size", "_mutex", "_pins", "_process_lock", "_writer",
-        "abandoned", "begin", "closed", "epoch", "generation", "identity", "owners", "path", "readonly", "seen", "used",
+        "_closing", "_handle", "_map_size", "_mutex", "_name", "_pins", "_process_lock", "_quota", "_writer",
+        "abandoned", "begin", "closed", "epoch", "home", "owners", "path", "readonly", "used",
     )  # fmt: skip
 
     begin: Callable[[], lmdb.Transaction[bytes]]
@@ -78,8 +83,7 @@ class Environment:
         self.closed = False
         self.abandoned = False
         self.used = True
-        self.seen = -1
-        self.generation = 0
+        self.home: Home | None = None
         self._closing = False
         self._pins: list[int] = []
         self._mutex = allocate_lock()
@@ -93,17 +97,17 @@ class Environment:
         self._map_size = INITIAL_MAP
         self._attach(self._open_handle(sync=True))
         try:
+            self._refuse_truncated()
             self._handle.reader_check()
-            txn = self.begin_read()
-            self.identity = Identity.decode(txn.get(IDENTITY), self.path)
-            self.verify(txn)
-            txn.abort()
-            if self.identity.durability == "off":
+            identity, _ = self.describe()
+            self._name = identity.address or "the registry"
+            self._quota = identity.max_bytes
+            if identity.durability == "off":
                 # The level is written inside, and LMDB fixes it at opening.
                 self._handle.close()
                 self._attach(self._open_handle(sync=False))
-            if self.identity.max_bytes is not None and not self.readonly:
-                self._set_map(self.identity.max_bytes)
+            if self._quota is not None and not self.readonly:
+                self._set_map(self._quota)
         except lmdb.Error as error:
             self._handle.close()
             raise translated(error, self.path) from error
@@ -140,25 +144,13 @@ class Environment:
         self._handle = handle
         self.begin = handle.begin
 
-    def verify(self, txn: lmdb.Transaction[bytes]) -> bool:
-        """Tell whether a transaction still shows the live home of the address this was opened for.
+    def _refuse_truncated(self) -> None:
+        """Look at a file that ends too early before LMDB does: reading beyond its end would kill the process.
 
-        Only then is the transaction noted as ``seen``: an environment object never changes its owner.
+        Pages at the end that were never needed may rightly be missing, so only the verifier can tell.
         """
-        state = State.decode(txn.get(STATE), self.path)
-        identity = Identity.decode(txn.get(IDENTITY), self.path)
-        if state.status != LIVE or identity.address != self.identity.address:
-            return False
-        self.identity = identity
-        self.generation = state.generation
-        self.seen = txn.id()
-        return True
-
-    def is_home(self, address: str) -> bool:
-        """Tell whether this is, at this moment, the live home of an address."""
-        return self.identity.address == address and self.read(
-            lambda txn: txn.id() == self.seen or self.verify(txn), absent=False
-        )
+        if os.path.getsize(os.path.join(self.path, DATA_FILE)) < self.size() and not is_sound(self.path):
+            raise CorruptStoreError(f"{self.path}/{DATA_FILE} is truncated.", "Restore it from a snapshot.")
 
     def describe(self) -> tuple[Identity, State]:
         """Return identity and state as they are on disk now, whoever the owner is."""
@@ -293,6 +285,7 @@ class Environment:
         """Become the only writer among all threads and processes.
 
         Raises:
+            StaleEnvironment: if the handle is closed.
             LockTimeoutError: if that did not succeed within ``timeout`` seconds.
             ConflictError: if this thread is the writer already.
             ReadOnlyError: if the directory cannot be written.
@@ -302,12 +295,14 @@ class Environment:
             raise ReadOnlyError(f"{self.path} cannot be written.", "Check its owner and permissions.")
         if self._writer == get_ident():
             raise ConflictError(
-                f"This thread has a transaction open on {self.identity.address or 'the registry'}.",
+                f"This thread has a transaction open on {self._name}.",
                 "Use the verbs of the transaction until it ends.",
             )
         if not self._mutex.acquire(blocking=False):
             timeout = self._wait_for_threads(timeout)
         try:
+            if self.closed:
+                raise StaleEnvironment
             self._process_lock.acquire(timeout)
         except BaseException:
             self._mutex.release()
@@ -319,7 +314,7 @@ class Environment:
         started = monotonic()
         if not self._mutex.acquire(timeout=timeout):
             raise LockTimeoutError(
-                f"{self.identity.address or self.path} was being written by another thread for {timeout:g} s.",
+                f"{self._name} was being written by another thread for {timeout:g} s.",
                 "Try again, or allow a longer timeout.",
             )
         return max(0.0, timeout - (monotonic() - started))
@@ -353,12 +348,12 @@ class Environment:
 
         """
         target = self._map_size * 2
-        quota = self.identity.max_bytes
+        quota = self._quota
         if quota is not None:
             target = quota + QUOTA_SLACK
             if not only_deletes or self._map_size >= target:
                 raise StoreFullError(
-                    f"{self.identity.address} has used its quota of {quota:,} bytes.",
+                    f"{self._name} has used its quota of {quota:,} bytes.",
                     "Delete something, or raise max_bytes.",
                 )
         self._handle.reader_check()
@@ -366,7 +361,7 @@ class Environment:
 
     def restore_quota(self) -> None:
         """Take back what :meth:`grow` gave to a deletion, if nobody is looking at it."""
-        quota = self.identity.max_bytes
+        quota = self._quota
         if quota is not None and self._map_size > quota and not self._pins:
             self._resize(quota, 0)
 
@@ -391,12 +386,12 @@ class Environment:
             while self._pins:
                 if get_ident() in self._pins:
                     raise ConflictError(
-                        f"The file of {self.identity.address} has to grow, and this thread has a view open on it.",
+                        f"The file of {self._name} has to grow, and this thread has a view open on it.",
                         "End the view, then write.",
                     )
                 if monotonic() >= deadline:
                     raise LockTimeoutError(
-                        f"The file of {self.identity.address} has to grow, and other threads have views open on it.",
+                        f"The file of {self._name} has to grow, and other threads have views open on it.",
                         "End the views, then write.",
                     )
                 sleep(_PAUSE)
@@ -413,3 +408,16 @@ class Environment:
 
 def _refuse_inherited() -> lmdb.Transaction[bytes]:
     raise lmdb.Error("inherited by a fork")
+
+
+def is_sound(path: str) -> bool:
+    """Tell whether the environment in a directory is structurally whole, without giving it to LMDB.
+
+    LMDB aborts the process on some torn files.
+    """
+    from lmdb.verify import VerifyError, verify
+
+    try:
+        return not verify(path, subdir=True)  # type: ignore[no-untyped-call]
+    except (OSError, VerifyError):
+        return False

@@ -140,10 +140,24 @@ class Key:
     @classmethod
     def within(cls, project: str | None, namespace: str | None, name: str) -> Key:
         """Return the key called ``name`` in one namespace; what is ``None`` is the default, dots are the name's."""
-        return cls(project or DEFAULT_PROJECT, namespace or DEFAULT_NAMESPACE, *_split_context(name))
+        return cls(
+            DEFAULT_PROJECT if project is None else project,
+            DEFAULT_NAMESPACE if namespace is None else namespace,
+            *_split_context(name),
+        )
 
     def text(self, delimiter: str = ".") -> str:
-        """Return the shortest text that :meth:`parse` reads back with this delimiter."""
+        """Return the shortest text that :meth:`parse` reads back with this delimiter.
+
+        Raises:
+            InvalidKeyError: if there is none, because project or namespace contain it.
+
+        """
+        if delimiter in self.project or delimiter in self.namespace:
+            raise InvalidKeyError(
+                f"{self.project}.{self.namespace} cannot be written with the delimiter {delimiter!r}.",
+                "Use another delimiter.",
+            )
         name = self.name if self.context is None else f"{self.name}{CONTEXT_MARK}{self.context}"
         if self.project != DEFAULT_PROJECT or delimiter in name:
             return delimiter.join((self.project, self.namespace, name))

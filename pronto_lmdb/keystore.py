@@ -9,8 +9,9 @@ from time import sleep
 import lmdb
 
 from pronto_lmdb import clock
-from pronto_lmdb.commit import Commit, StaleEnvironment
-from pronto_lmdb.errors import CorruptStoreError, ReadOnlyError
+from pronto_lmdb.commit import Commit
+from pronto_lmdb.environment import StaleEnvironment
+from pronto_lmdb.errors import ReadOnlyError
 from pronto_lmdb.key import encode_key
 from pronto_lmdb.moment import Moment
 from pronto_lmdb.pool import pool
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
     from pronto_lmdb.address import Address
     from pronto_lmdb.environment import Environment
+    from pronto_lmdb.home import Home
     from pronto_lmdb.results import Stats
     from pronto_lmdb.store import Store
 
@@ -45,27 +47,28 @@ class Keystore(WriteVerbs):
     ``store["alice.research"]``.
     """
 
-    __slots__ = ("_environment", "_store", "address")
+    __slots__ = ("_home", "_store", "address")
 
     def __init__(self, store: Store, address: Address) -> None:
         self._store = store
         self.address = address
-        self._environment: Environment | None = None
+        self._home: Home | None = None
 
     # -- reading -----------------------------------------------------------------------------------------------
 
     def get(self, key: str, default: Value = None) -> Value:  # type: ignore[override]
         """Return the value of a key, or ``default`` where there is none."""
         encoded = encode_key(key)
-        environment = self._environment
+        home = self._home
         # The hot path: no lock, no pin. Anything unexpected is looked at again, calmly, by _read().
         try:
-            txn = environment.begin()  # type: ignore[union-attr]
+            environment = home.environment  # type: ignore[union-attr]
+            txn = environment.begin()
             record = txn.get(encoded)
-            known = txn.id() == environment.seen  # type: ignore[union-attr]
+            known = txn.id() == home.seen  # type: ignore[union-attr]
             txn.abort()
             if known and not self._store.closed:
-                environment.used = True  # type: ignore[union-attr]
+                environment.used = True
                 if record is None:
                     return default
                 if record[0] == PLAIN:
@@ -77,29 +80,24 @@ class Keystore(WriteVerbs):
 
     def _read(self, operation: Callable[[Moment], Result], absent: Absent) -> Result | Absent:
         while True:
-            environment = self._opened()
-            if environment is None:
+            home = self._opened()
+            if home is None:
                 return absent
+            environment = home.environment
             epoch = environment.epoch
             try:
                 txn = environment.begin_read()
                 try:
-                    if txn.id() == environment.seen or environment.verify(txn):
+                    if home.holds(txn):
                         return operation(Moment(txn, clock.now()))
                 finally:
                     txn.abort()
-                pool.discard(environment)
+                self._forget(home)
             except lmdb.Error as error:
                 if not environment.has_moved(epoch):
                     raise translated(error, str(self.address)) from error
                 # Closed or resized by another thread in the middle: a read may simply be repeated.
                 sleep(_PAUSE)
-            except IndexError:
-                raise CorruptStoreError(
-                    f"{self.address} holds an empty record.",
-                    "Check the store; restore the key from a snapshot.",
-                ) from None
-            self._forget(environment)
 
     def view(self) -> View:
         """Return a view: ``with keystore.view() as view`` reads one consistent moment; empty where nothing exists."""
@@ -108,9 +106,10 @@ class Keystore(WriteVerbs):
 
     def _enter_view(self) -> tuple[Environment, lmdb.Transaction[bytes]] | None:
         while True:
-            environment = self._opened()
-            if environment is None:
+            home = self._opened()
+            if home is None:
                 return None
+            environment = home.environment
             try:
                 txn = environment.begin_pinned()
             except lmdb.Error as error:
@@ -118,24 +117,24 @@ class Keystore(WriteVerbs):
             if txn is not None:
                 mine = False
                 try:
-                    mine = txn.id() == environment.seen or environment.verify(txn)
+                    mine = home.holds(txn)
                 finally:
                     if not mine:
                         txn.abort()
                         environment.unpin(get_ident())
                 if mine:
                     return environment, txn
-                pool.discard(environment)
-            self._forget(environment)
+            self._forget(home)
 
     def stats(self) -> Stats:
         """Return how much the address holds and uses; all zero where it does not exist."""
         from pronto_lmdb.results import Stats
 
         while True:
-            environment = self._store.open_environment(self.address)  # not from memory: the path must be of today
-            if environment is None:
+            home = self._store.find(self.address)  # not from memory: the path must be of today
+            if home is None:
                 return Stats(0, 0, 0, 0, 0, None, self._store.durability)
+            environment = home.environment
             measured = environment.read(_measured(environment), None)
             if measured is not None:
                 break
@@ -145,7 +144,7 @@ class Keystore(WriteVerbs):
                 on_disk = sum(_allocated(file.stat()) for file in files)
         except OSError as error:
             raise translated(error, str(self.address)) from error
-        identity = environment.identity
+        identity = home.identity
         return Stats(records, expired, revision, bytes_used, on_disk, identity.max_bytes, identity.durability)
 
     # -- writing -----------------------------------------------------------------------------------------------
@@ -161,9 +160,12 @@ class Keystore(WriteVerbs):
 
     def sync(self) -> None:
         """Return when everything acknowledged before is on stable storage, whatever the level of the address."""
-        environment = self._opened()
-        if environment is not None:
-            environment.sync()
+        home = self._opened()
+        if home is not None:
+            home.environment.sync()
+
+    def _is_absent(self) -> bool:
+        return self._opened() is None
 
     def _write(self, operation: Callable[[Commit], Result]) -> Result:
         commit = self._begin_commit(True)
@@ -190,33 +192,34 @@ class Keystore(WriteVerbs):
         if self._store.readonly:
             raise ReadOnlyError("The store was opened read-only.", "Open it without readonly=True.")
         while True:
-            environment = self._opened()
-            if environment is None:
+            home = self._opened()
+            if home is None:
                 if not create:
                     return None
                 self._store.create_missing(self.address)
                 continue
             try:
-                return Commit(environment, self._store.timeout)
+                return Commit(home.environment, home, self._store.timeout)
             except StaleEnvironment:
-                self._forget(environment)
+                self._forget(home)
 
     # -- the environment behind the name ------------------------------------------------------------------------
 
-    def _opened(self) -> Environment | None:
-        """Return the open environment of the address, or ``None`` where it does not exist."""
+    def _opened(self) -> Home | None:
+        """Return the open home of the address, or ``None`` where it does not exist."""
         self._store.check_open()
-        environment = self._environment
-        if environment is None or environment.closed:
-            environment = self._environment = self._store.open_environment(self.address)
-        if environment is not None:
-            environment.used = True
-        return environment
+        home = self._home
+        if home is None or home.environment.closed:
+            home = self._home = self._store.find(self.address)
+        if home is not None:
+            home.environment.used = True
+        return home
 
-    def _forget(self, environment: Environment) -> None:
-        """Look the address up again at the next use."""
-        if self._environment is environment:
-            self._environment = None
+    def _forget(self, home: Home) -> None:
+        """Look the address up again at the next use; nobody needs the environment of a deleted one."""
+        if self._home is home:
+            self._home = None
+        pool.discard(home.environment)
 
     def __repr__(self) -> str:
         return f"<Keystore {self.address} in {self._store.path}>"

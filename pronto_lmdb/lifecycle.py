@@ -14,8 +14,14 @@ from contextlib import contextmanager, suppress
 from pronto_lmdb import clock
 from pronto_lmdb.address import Address
 from pronto_lmdb.commit import Commit
-from pronto_lmdb.creation import build, is_sound
-from pronto_lmdb.errors import AddressExistsError, AddressNotFoundError, CorruptStoreError, LockTimeoutError
+from pronto_lmdb.creation import build
+from pronto_lmdb.environment import is_sound
+from pronto_lmdb.errors import (
+    AddressExistsError,
+    AddressNotFoundError,
+    CorruptStoreError,
+    LockTimeoutError,
+)
 from pronto_lmdb.files import (
     FileLock,
     make_directory,
@@ -28,6 +34,7 @@ from pronto_lmdb.identity import DELETED, LIVE, Identity, State
 from pronto_lmdb.pool import pool
 from pronto_lmdb.record import IDENTITY
 from pronto_lmdb.registry import Placed, Registry, Trashed
+from pronto_lmdb.survey import TRASH_MARK, Survey
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,8 +44,6 @@ if TYPE_CHECKING:
     from pronto_lmdb.environment import Environment
     from pronto_lmdb.layout import Layout
     from pronto_lmdb.lookup import Lookup
-
-_TRASH_MARK = ".trash-"
 
 
 class Lifecycle:
@@ -59,6 +64,7 @@ class Lifecycle:
         self._registry = registry
         self._owner = owner
         self._timeout = timeout
+        self._survey = Survey(layout, registry, owner)
         self._steps = {
             "delete": self._finish_delete,
             "undelete": self._finish_undelete,
@@ -121,11 +127,25 @@ class Lifecycle:
 
     @contextmanager
     def _noted(self, **note: Any) -> Iterator[dict[str, Any]]:
-        """Leave a durable note for as long as an operation lasts."""
+        """Leave a durable note for as long as an operation on an address lasts.
+
+        What fails before its first commit, such as for a lock, has not happened and leaves no note; what fails
+        later is finished by whoever comes next.
+        """
         path = os.path.join(self._layout.pending, f"{os.urandom(8).hex()}.json")
+        before = self._generation(note)
         write_durably(path, json.dumps(note))
-        yield note
+        try:
+            yield note
+        except BaseException:
+            if self._generation(note) == before:
+                os.unlink(path)
+            raise
         os.unlink(path)
+
+    def _generation(self, note: dict[str, Any]) -> int:
+        _, state = self._either(note).describe()
+        return state.generation
 
     # -- create ------------------------------------------------------------------------------------------------
 
@@ -142,21 +162,23 @@ class Lifecycle:
         """
         address = Address.parse(identity.address)
         home = self._layout.home(address)
+        place = home if path is None else path
+        _refuse_occupied(place)
         state = State(revision=self._registry.floor(identity.address))
-        if path is None or path == home:
+        if place == home:
             built = os.path.join(self._layout.pending, identity.id)
             build(built, identity, state)
             self._publish(identity, built, home)
             return home
-        if os.path.lexists(path) and not (os.path.isdir(path) and not os.listdir(path)):
-            raise AddressExistsError(f"{path} exists and is not an empty directory.", "Choose another path.")
-        make_directory(os.path.dirname(path))
-        built = f"{path}.new-{identity.id}"
-        with self._noted(operation="create", built=built):
-            build(built, identity, state)
-            write_durably(self._layout.place(address), path)
-            self._publish(identity, built, path)
-        return path
+        make_directory(os.path.dirname(place))
+        built = f"{place}.new-{identity.id}"
+        note = os.path.join(self._layout.pending, f"{identity.id}.json")
+        write_durably(note, json.dumps({"operation": "create", "built": built}))
+        build(built, identity, state)
+        write_durably(self._layout.place(address), place)
+        self._publish(identity, built, place)
+        os.unlink(note)
+        return place
 
     def _publish(self, identity: Identity, built: str, path: str) -> None:
         # First the catalog, then the name: whatever a crash leaves between them can be told apart later.
@@ -173,8 +195,10 @@ class Lifecycle:
             pool.discard(environment)
             placed = self._registry.find(Address.parse(identity.address)) if identity.address else None
             if placed is not None and placed.identity.id == identity.id:
-                move(built, placed.path)
-                return
+                with suppress(AddressExistsError):  # something else took the place: nobody was told of this one
+                    move(built, placed.path)
+                    return
+                self._registry.change(lambda commit: self._registry.remove_in(commit, identity.address))
         remove_tree(built)
 
     # -- delete and undelete -----------------------------------------------------------------------------------
@@ -183,15 +207,20 @@ class Lifecycle:
         """Move an address to the trash; return the id under which it lies there."""
         with self.locked():
             placed = self._existing(address)
-            trash_id = f"{clock.now():016d}-{placed.identity.id[:8]}"
+            trash_id = f"{self._next_deletion():016d}-{placed.identity.id[:8]}"
             target = os.path.join(self._layout.trash, trash_id)
             if not self._layout.is_inside(placed.path):
-                target = f"{placed.path}{_TRASH_MARK}{trash_id}"  # a rename cannot cross file systems
+                target = f"{placed.path}{TRASH_MARK}{trash_id}"  # a rename cannot cross file systems
             with self._noted(
                 operation="delete", address=str(address), source=placed.path, target=target, trash_id=trash_id
             ) as note:
                 self._finish_delete(note)
         return trash_id
+
+    def _next_deletion(self) -> int:
+        """Return a number greater than those of all deletions before, even if the clock was set back."""
+        numbers = (int(item.trash_id.partition("-")[0]) for item in self._registry.trash())
+        return max(clock.now(), max(numbers, default=0) + 1)
 
     def _finish_delete(self, note: dict[str, Any]) -> None:
         environment = self._either(note)
@@ -200,6 +229,8 @@ class Lifecycle:
             identity = identity.changed(deleted_at=clock.now())
             state = self._reinscribe(environment, identity, status=DELETED)
         self._move(environment, note)
+        if not self._layout.is_inside(note["target"]):
+            write_durably(self._pointer(note["trash_id"]), note["target"])
 
         def record(commit: Commit) -> None:
             self._registry.remove_in(commit, note["address"])
@@ -221,7 +252,8 @@ class Lifecycle:
             newest = candidates[-1]
             target = self._layout.home(to)
             if not self._layout.is_inside(newest.path):
-                target = newest.path.rpartition(_TRASH_MARK)[0]
+                target = newest.path.rpartition(TRASH_MARK)[0]
+            _refuse_occupied(target)
             with self._noted(
                 operation="undelete",
                 address=str(to),
@@ -245,6 +277,7 @@ class Lifecycle:
             self._registry.put_in(commit, Placed(identity, note["target"]))
 
         self._registry.change(record)
+        self._forget_pointer(note["trash_id"])
 
     # -- rename ------------------------------------------------------------------------------------------------
 
@@ -255,13 +288,12 @@ class Lifecycle:
             if to == address:
                 return
             self._refuse_taken(to)
-            inside = self._layout.is_inside(placed.path)
+            target = placed.path
+            if self._layout.is_inside(target):
+                target = self._layout.home(to)
+                _refuse_occupied(target)
             with self._noted(
-                operation="rename",
-                old=str(address),
-                address=str(to),
-                source=placed.path,
-                target=self._layout.home(to) if inside else placed.path,
+                operation="rename", old=str(address), address=str(to), source=placed.path, target=target
             ) as note:
                 self._finish_rename(note)
 
@@ -285,15 +317,18 @@ class Lifecycle:
 
     # -- purge -------------------------------------------------------------------------------------------------
 
-    def purge(self, before: int) -> int:
-        """Remove for good what was deleted before an instant (microseconds); return how many."""
+    def purge(self, before: int | None) -> int:
+        """Remove for good what was deleted before an instant (microseconds), or all; return how many."""
         with self.locked():
-            doomed = [item for item in self._registry.trash() if (item.identity.deleted_at or 0) < before]
+            doomed = [
+                item for item in self._registry.trash() if before is None or (item.identity.deleted_at or 0) < before
+            ]
             for item in doomed:
                 environment = pool.peek(item.path, self._owner)
                 if environment is not None:
                     pool.discard(environment)
                 remove_tree(item.path)
+                self._forget_pointer(item.trash_id)
                 self._registry.remove_trash(item.trash_id)
             return len(doomed)
 
@@ -310,7 +345,7 @@ class Lifecycle:
         remove_tree(self._layout.registry)
         built = os.path.join(self._layout.pending, f"registry-{os.urandom(8).hex()}")
         # Published with its content: an empty registry would look like an empty store.
-        build(built, Identity(""), State(), self._catalog())
+        build(built, Identity(""), State(), self._survey.catalog())
         move(built, self._layout.registry)
 
     def rebuild_registry(self) -> int:
@@ -318,7 +353,7 @@ class Lifecycle:
 
         Settings stay. The lock is held.
         """
-        catalog = dict(self._catalog())
+        catalog = dict(self._survey.catalog())
 
         def record(commit: Commit) -> None:
             self._registry.clear_addresses_in(commit)
@@ -328,46 +363,16 @@ class Lifecycle:
         self._registry.change(record)
         return sum(1 for _ in self._registry.addresses())
 
-    def _catalog(self) -> Iterator[tuple[bytes, bytes]]:
-        """Yield the registry's entries for all keystores that can be found, live and deleted."""
-        floors: dict[str, int] = {}
-        for placed, state in self._surveyed(self._known_directories()):
-            if state.status == LIVE:
-                yield self._registry.address_entry(placed)
-        for placed, state in self._surveyed(_subdirectories(self._layout.trash)):
-            if state.status == DELETED:
-                address = placed.identity.address
-                floors[address] = max(state.revision, floors.get(address, 0))
-                yield self._registry.trash_entry(Trashed(os.path.basename(placed.path), placed.identity, placed.path))
-        for address, revision in floors.items():
-            yield self._registry.floor_entry(address, revision)
-
-    def _known_directories(self) -> Iterator[str]:
-        yield from _subdirectories(self._layout.addresses)
-        with suppress(FileNotFoundError):
-            for name in os.listdir(self._layout.places):
-                yield read_text(os.path.join(self._layout.places, name)) or ""
-
-    def _surveyed(self, directories: Iterator[str]) -> Iterator[tuple[Placed, State]]:
-        for path in directories:
-            # What cannot be read stays where it is, for `check` to report; it must not hide the others.
-            with suppress(CorruptStoreError):
-                environment = pool.peek(path, self._owner)
-                if environment is not None:
-                    identity, state = environment.describe()
-                    if identity.address:
-                        yield Placed(identity, path), state
-
     # -- steps -------------------------------------------------------------------------------------------------
 
     def _existing(self, address: Address) -> Placed:
-        environment = self._lookup.open_environment(address)
-        if environment is None:
+        home = self._lookup.find(address)
+        if home is None:
             raise AddressNotFoundError(f"There is no address {address}.", "`pronto addresses` lists those that exist.")
-        return Placed(environment.identity, environment.path)
+        return Placed(home.identity, home.environment.path)
 
     def _refuse_taken(self, address: Address) -> None:
-        if self._lookup.open_environment(address) is not None:
+        if self._lookup.find(address) is not None:
             raise AddressExistsError(f"{address} exists already.", "Choose another name, or delete it first.")
 
     def _either(self, note: dict[str, Any]) -> Environment:
@@ -380,7 +385,7 @@ class Lifecycle:
 
     def _reinscribe(self, environment: Environment, identity: Identity, *, status: int, floor: int = 0) -> State:
         """Write a new identity and status, durably: whoever has the environment open notices before its next use."""
-        commit = Commit(environment, self._timeout, any_owner=True)
+        commit = Commit(environment, None, self._timeout)
         try:
             state = commit.state
             state.status = status
@@ -399,6 +404,14 @@ class Lifecycle:
         if note["source"] != note["target"] and os.path.isdir(note["source"]):
             move(note["source"], note["target"])
 
+    def _pointer(self, trash_id: str) -> str:
+        """Return the file in the trash that tells where a deleted address outside the root lies."""
+        return os.path.join(self._layout.trash, trash_id)
+
+    def _forget_pointer(self, trash_id: str) -> None:
+        with suppress(FileNotFoundError, IsADirectoryError):
+            os.unlink(self._pointer(trash_id))
+
     def _remember_place(self, address: str, path: str) -> None:
         if not self._layout.is_inside(path):
             write_durably(self._layout.place(Address.parse(address)), path)
@@ -408,6 +421,6 @@ class Lifecycle:
             os.unlink(self._layout.place(Address.parse(address)))
 
 
-def _subdirectories(path: str) -> Iterator[str]:
-    with suppress(FileNotFoundError), os.scandir(path) as entries:
-        yield from (entry.path for entry in entries if entry.is_dir(follow_symlinks=False))
+def _refuse_occupied(path: str) -> None:
+    if os.path.lexists(path) and not (os.path.isdir(path) and not os.listdir(path)):
+        raise AddressExistsError(f"{path} exists and is not an empty directory.", "Move it away.")

@@ -1,4 +1,4 @@
-"""Finding the environment behind an address."""
+"""Finding the home of an address."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pronto_lmdb.pool import pool
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pronto_lmdb.address import Address
-    from pronto_lmdb.environment import Environment
+    from pronto_lmdb.home import Home
     from pronto_lmdb.layout import Layout
 
 
@@ -28,8 +28,8 @@ class Lookup:
         self._layout = layout
         self._owner = owner
 
-    def open_environment(self, address: Address) -> Environment | None:
-        """Return the open environment of an address, or ``None`` where it does not exist.
+    def find(self, address: Address) -> Home | None:
+        """Return the open home of an address, or ``None`` where it does not exist.
 
         It lies in its usual place, or where a small file says; the registry is not needed to find it.
         """
@@ -40,13 +40,13 @@ class Lookup:
                 return None  # halfway through a rename
             return self._open_placed(address)  # a rename that ended between two looks
 
-    def _open_placed(self, address: Address) -> Environment | None:
-        environment = pool.open(self._layout.home(address), str(address), self._owner)
-        if environment is None:
+    def _open_placed(self, address: Address) -> Home | None:
+        home = pool.open(self._layout.home(address), str(address), self._owner)
+        if home is None:
             place = read_text(self._layout.place(address))
             if place is not None:
-                environment = pool.open(place, str(address), self._owner)
-        return environment
+                home = pool.open(place, str(address), self._owner)
+        return home
 
     def is_pending(self) -> bool:
         """Tell whether an operation has begun and not ended, here or in another process, alive or dead."""

@@ -8,6 +8,8 @@ from _thread import RLock
 
 from pronto_lmdb.environment import DATA_FILE, Environment
 from pronto_lmdb.errors import ConflictError, CorruptStoreError, StoreFullError
+from pronto_lmdb.home import Home
+from pronto_lmdb.identity import LIVE
 from pronto_lmdb.translation import translated
 
 TYPE_CHECKING = False
@@ -48,8 +50,8 @@ class Pool:
         # In the order of opening; a used one moves to the end when the pool looks for one to close.
         self._open: dict[tuple[int, int], Environment] = {}
 
-    def open(self, path: str, address: str, owner: int) -> Environment | None:
-        """Return the environment in a directory, opened if need be.
+    def open(self, path: str, address: str, owner: int) -> Home | None:
+        """Return the home of an address in a directory, opened if need be.
 
         Args:
             path: the directory.
@@ -66,20 +68,22 @@ class Pool:
         """
         with self._lock:
             environment = self.peek(path, owner)
-            if environment is not None and environment.identity.address != address:
-                # Renamed, or back from the trash under another name: handles never change their owner.
-                self.discard(environment)
-                environment = self.peek(path, owner)
-            if environment is None or environment.is_home(address):
-                return environment
-            self.discard(environment)
-            other = environment.identity.address
-            if other == address:
+            if environment is None:
                 return None
-            raise CorruptStoreError(
-                f"{path} belongs to {other or 'a registry'}, not to {address or 'the registry'}.",
-                "Was it copied by hand? Move it away.",
-            )
+            home = environment.home
+            if home is not None and home.identity.address == address and home.is_current():
+                return home
+            identity, state = environment.describe()
+            if identity.address != address:
+                raise CorruptStoreError(
+                    f"{path} belongs to {identity.address or 'a registry'}, not to {address or 'the registry'}.",
+                    "Was it copied by hand? Move it away.",
+                )
+            if state.status != LIVE:
+                self.discard(environment)
+                return None
+            home = environment.home = Home(environment, identity, state.generation)
+            return home
 
     def peek(self, path: str, owner: int) -> Environment | None:
         """Return the environment in a directory, whoever it belongs to and whatever its status."""

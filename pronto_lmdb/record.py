@@ -39,8 +39,6 @@ def encode_record(packed: bytes, revision: int, updated_at: int, expires_at: int
 
 def is_live(record: bytes, now: int) -> bool:
     """Tell whether a record has no expiry, or one after ``now`` (microseconds)."""
-    if record[0] == PLAIN:
-        return True
     expires_at = expiry_of(record)
     return expires_at is None or expires_at > now
 
@@ -57,7 +55,12 @@ def expiry_of(record: bytes) -> int | None:
 
 def packed_value(record: bytes) -> bytes:
     """Return the msgpack bytes of a record, its header left unread but for the first byte."""
-    return record[PLAIN_SIZE:] if record[0] == PLAIN else record[EXPIRING_SIZE:]
+    kind = record[0] if record else 0
+    if kind == PLAIN:
+        return record[PLAIN_SIZE:]
+    if kind != EXPIRING:
+        _refuse(record)
+    return record[EXPIRING_SIZE:]
 
 
 def header_of(record: bytes) -> tuple[int, int, int | None]:

@@ -10,7 +10,8 @@ from msgpack import packb, unpackb
 
 from pronto_lmdb import clock
 from pronto_lmdb.address import Address
-from pronto_lmdb.commit import Commit, StaleEnvironment
+from pronto_lmdb.commit import Commit
+from pronto_lmdb.environment import StaleEnvironment
 from pronto_lmdb.errors import CorruptStoreError
 from pronto_lmdb.identity import Identity
 from pronto_lmdb.moment import Moment, Range
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import Any, TypeVar
 
-    from pronto_lmdb.environment import Environment
+    from pronto_lmdb.home import Home
     from pronto_lmdb.layout import Layout
 
     Absent = TypeVar("Absent")
@@ -88,10 +89,19 @@ class Registry:
         stored = self._read(lambda moment: moment.txn.get(address_key(str(address))), None)
         return None if stored is None else self._decode(stored)
 
-    def addresses(self, user: str | None = None) -> Iterator[Placed]:
-        """Yield all addresses, or those of one user, sorted by the bytes of their text; a page at a time."""
+    def addresses(self, user: str | None = None, after: str | None = None) -> Iterator[Placed]:
+        """Yield all addresses, or those of one user, sorted by the bytes of their text; a page at a time.
+
+        Args:
+            user: whose.
+            after: the text of the address behind which to begin.
+
+        Raises:
+            CorruptStoreError: at an entry that cannot be read.
+
+        """
         prefix = b"" if user is None else address_key(str(Address(user)).removesuffix("default"))
-        keys = Range(prefix, None, None, reverse=False)
+        keys = Range(prefix, None if after is None else address_key(after) + b"\0", None, reverse=False)
         while not keys.done:
             page = self._read(keys.next_records, None)
             if page is None:
@@ -124,9 +134,14 @@ class Registry:
         return packb(fields)  # type: ignore[no-any-return]
 
     def _decode(self, stored: bytes) -> Placed:
-        fields = unpackb(stored)
-        path = self._layout.absolute(fields.pop("path"))
-        return Placed(Identity(**fields), path)
+        try:
+            fields = unpackb(stored)
+            path = self._layout.absolute(fields.pop("path"))
+            return Placed(Identity(**fields), path)
+        except (ValueError, TypeError, KeyError, AttributeError):
+            raise CorruptStoreError(
+                f"{self._layout.registry} holds a damaged entry.", "Rebuild the registry."
+            ) from None
 
     # -- revisions that were used up ---------------------------------------------------------------------------
 
@@ -202,11 +217,11 @@ class Registry:
     def change(self, operation: Callable[[Commit], Any]) -> None:
         """Run an operation in one durable transaction of the registry, which exists."""
         while True:
-            environment = self._opened()
-            if environment is None:
+            home = self._opened()
+            if home is None:
                 raise CorruptStoreError(f"{self._layout.registry} has gone.", "Open the store again: it is rebuilt.")
             try:
-                commit = Commit(environment, self._timeout)
+                commit = Commit(home.environment, home, self._timeout)
             except StaleEnvironment:
                 continue
             try:
@@ -218,12 +233,12 @@ class Registry:
             return
 
     def _read(self, operation: Callable[[Moment], Result], absent: Absent) -> Result | Absent:
-        environment = self._opened()
-        if environment is None:
+        home = self._opened()
+        if home is None:
             return absent
-        return environment.read(lambda txn: operation(Moment(txn, clock.now())), absent)
+        return home.environment.read(lambda txn: operation(Moment(txn, clock.now())), absent)
 
-    def _opened(self) -> Environment | None:
+    def _opened(self) -> Home | None:
         # Looked up each time: the registry may be lost and made anew while it is open here.
         return pool.open(self._layout.registry, "", self._owner)
 

@@ -11,6 +11,7 @@ from pronto_lmdb.config import Config, checked, default_root
 from pronto_lmdb.errors import (
     AddressExistsError,
     AddressNotFoundError,
+    CorruptStoreError,
     InvalidValueError,
     ReadOnlyError,
     StoreClosedError,
@@ -20,7 +21,9 @@ from pronto_lmdb.keystore import Keystore
 from pronto_lmdb.layout import Layout
 from pronto_lmdb.lookup import Lookup
 from pronto_lmdb.pool import pool
+from pronto_lmdb.reading import MICROSECONDS
 from pronto_lmdb.registry import Registry
+from pronto_lmdb.values import is_encodable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,7 +31,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any, Self
 
-    from pronto_lmdb.environment import Environment
+    from pronto_lmdb.home import Home
     from pronto_lmdb.lifecycle import Lifecycle
     from pronto_lmdb.results import AddressInfo, DeletedAddress
 
@@ -99,7 +102,7 @@ class Store:
         self._registry = Registry(self._layout, self._owner, timeout)
         self._lookup = Lookup(self._layout, self._owner)
         self._value_limit: int | None = None
-        self.config = Config(self._registry.setting, self._set_setting)
+        self.config = Config(self._setting, self._set_setting)
         if not readonly and self._lookup.is_pending():
             self._lifecycle.finish_pending()
 
@@ -146,24 +149,24 @@ class Store:
         address = Address.of(address)
         identity = Identity(
             str(address),
-            durability=str(checked("durability", durability)) if durability else self.durability,
+            durability=self.durability if durability is None else str(checked("durability", durability)),
             max_bytes=_checked_quota(max_bytes),
             labels=_checked_labels(labels or {}),
         )
+        place = None if path is None else _checked_path(path, self._layout)
         self._check_writable()
         with self._lifecycle.locked():
-            environment = self._lookup.open_environment(address)
-            if environment is not None and not exist_ok:
+            home = self._lookup.find(address)
+            if home is not None and not exist_ok:
                 raise AddressExistsError(f"{address} exists already.", "Pass exist_ok=True to accept it as it is.")
-            if environment is not None:
-                return AddressInfo.from_identity(environment.identity, environment.path)
-            where = None if path is None else os.path.realpath(os.fsdecode(path))
-            return AddressInfo.from_identity(identity, self._lifecycle.create(identity, where))
+            if home is not None:
+                return AddressInfo.from_identity(home.identity, home.environment.path)
+            return AddressInfo.from_identity(identity, self._lifecycle.create(identity, place))
 
     def exists(self, address: Address | str) -> bool:
         """Tell whether an address exists."""
         self.check_open()
-        return self._lookup.open_environment(Address.of(address)) is not None
+        return self._lookup.find(Address.of(address)) is not None
 
     def info(self, address: Address | str) -> AddressInfo:
         """Return what is known about an address.
@@ -176,10 +179,10 @@ class Store:
 
         self.check_open()
         address = Address.of(address)
-        environment = self._lookup.open_environment(address)
-        if environment is None:
+        home = self._lookup.find(address)
+        if home is None:
             raise self._not_found(address)
-        return AddressInfo.from_identity(environment.identity, environment.path)
+        return AddressInfo.from_identity(home.identity, home.environment.path)
 
     def addresses(self, user: str | None = None) -> Iterator[AddressInfo]:
         """Yield all addresses, or those of one user, sorted by the bytes of their text."""
@@ -190,9 +193,20 @@ class Store:
     def _listed(self, user: str | None) -> Iterator[AddressInfo]:
         from pronto_lmdb.results import AddressInfo
 
-        for placed in self._registry.addresses(user):
-            yield AddressInfo.from_identity(placed.identity, placed.path)
-            self.check_open()
+        self.check_open()
+        last = None
+        while True:
+            try:
+                for placed in self._registry.addresses(user, after=last):
+                    yield AddressInfo.from_identity(placed.identity, placed.path)
+                    self.check_open()
+                    last = placed.identity.address
+            except CorruptStoreError:
+                if self.readonly:
+                    raise
+                self.rebuild_registry()
+            else:
+                return
 
     def rename(self, address: Address | str, to: Address | str) -> None:
         """Give an address another name.
@@ -241,9 +255,12 @@ class Store:
 
         self.check_open()
         self._ensure_catalog()
-        return [
-            DeletedAddress.from_identity(item.trash_id, item.identity, item.path) for item in self._registry.trash()
-        ]
+        try:
+            deleted = self._registry.trash()
+        except CorruptStoreError:
+            self.rebuild_registry()
+            deleted = self._registry.trash()
+        return [DeletedAddress.from_identity(item.trash_id, item.identity, item.path) for item in deleted]
 
     def purge(self, older_than: float | None = None) -> int:
         """Remove deleted addresses for good.
@@ -256,12 +273,11 @@ class Store:
 
         """
         self._check_writable()
-        if older_than is not None and not older_than >= 0:
+        if older_than is not None and not _is_age(older_than):
             raise InvalidValueError(f"{older_than!r} is no age.", "Give seconds, 0 or more.")
         if not os.path.isdir(self._layout.trash):
             return 0
-        age = 0 if older_than is None else round(min(older_than, 1e12) * 1_000_000)
-        return self._lifecycle.purge(clock.now() + 1 - age)
+        return self._lifecycle.purge(None if older_than is None else clock.now() - round(older_than * MICROSECONDS))
 
     def rebuild_registry(self) -> int:
         """Catalog all addresses anew from what their directories say; return how many were found."""
@@ -278,10 +294,19 @@ class Store:
 
     @property
     def value_limit(self) -> int:
-        """The greatest size of a packed value, in bytes; read when first needed."""
+        """The greatest size of a packed value, in bytes: the setting, read when first needed, unless set here."""
         if self._value_limit is None:
             self._value_limit = int(str(self.config.effective("value_limit")))
         return self._value_limit
+
+    @value_limit.setter
+    def value_limit(self, size: int) -> None:
+        self._value_limit = int(str(checked("value_limit", str(size))))
+
+    def _setting(self, name: str) -> str | None:
+        self.check_open()
+        self._ensure_catalog()
+        return self._registry.setting(name)
 
     def _set_setting(self, name: str, text: str | None) -> None:
         self._check_writable()
@@ -320,13 +345,13 @@ class Store:
         if self.closed:
             raise StoreClosedError("The store is closed.", "Open it again with pronto_lmdb.open().")
 
-    def open_environment(self, address: Address) -> Environment | None:
-        """Return the open environment of an address, or ``None``."""
-        environment = self._lookup.open_environment(address)
+    def find(self, address: Address) -> Home | None:
+        """Return the open home of an address, or ``None`` where it does not exist."""
+        home = self._lookup.find(address)
         if self.closed:
             pool.release(self._owner)
             self.check_open()
-        return environment
+        return home
 
     def create_missing(self, address: Address) -> None:
         """Create an address because it is being written to.
@@ -338,7 +363,7 @@ class Store:
         if not self.creates:
             raise self._not_found(address)
         with self._lifecycle.locked():
-            if self._lookup.open_environment(address) is None:
+            if self._lookup.find(address) is None:
                 self._lifecycle.create(Identity(str(address), durability=self.durability), None)
 
     # -- checks ------------------------------------------------------------------------------------------------
@@ -376,6 +401,17 @@ def _reopened(path: str, create: bool, readonly: bool, durability: str | None, t
     return Store(path, create=create, readonly=readonly, durability=durability, timeout=timeout)
 
 
+def _is_age(seconds: object) -> bool:
+    return isinstance(seconds, int | float) and not isinstance(seconds, bool) and 0 <= seconds < 1e12
+
+
+def _checked_path(path: str | os.PathLike[str], layout: Layout) -> str:
+    place = os.path.realpath(os.fsdecode(path))
+    if place == layout.root or layout.is_inside(place) or not is_encodable(place):
+        raise InvalidValueError(f"{place!a} cannot be the place of an address.", "Choose a path outside the store.")
+    return place
+
+
 def _checked_quota(max_bytes: int | None) -> int | None:
     if max_bytes is None:
         return None
@@ -389,6 +425,6 @@ def _checked_quota(max_bytes: int | None) -> int | None:
 
 def _checked_labels(labels: Mapping[str, str]) -> dict[str, str]:
     for name, text in labels.items():
-        if not isinstance(name, str) or not isinstance(text, str):
+        if not (isinstance(name, str) and isinstance(text, str) and is_encodable(name) and is_encodable(text)):
             raise InvalidValueError(f"The label {name!r}: {text!r} is not text.", "Labels are text by name.")
     return dict(labels)

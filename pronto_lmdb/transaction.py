@@ -76,6 +76,10 @@ class Transaction(WriteVerbs):
         except lmdb.Error as error:
             raise translated(error, "The transaction") from error
 
+    def _is_absent(self) -> bool:
+        self._check()
+        return self._commit is None
+
     def _write(self, operation: Callable[[Commit], Result]) -> Result:
         self._check()
         if self._commit is None:

@@ -85,7 +85,10 @@ _ERRNO_MEANINGS: dict[int, tuple[type[ProntoError], str]] = {
     errno.EAGAIN: (LockTimeoutError, "Another process is in the way: try again."),
     errno.EBUSY: (LockTimeoutError, "Another process is in the way: try again."),
     errno.ENOTDIR: (CorruptStoreError, "A file lies where a directory should be: choose another path."),
-    errno.ENOENT: (CorruptStoreError, "A file of the address is gone: check the store."),
+    errno.ENOENT: (
+        CorruptStoreError,
+        "Something is missing: check the path, or the store.",
+    ),
     errno.EINVAL: (CorruptStoreError, _DAMAGED),
 }
 
@@ -97,4 +100,5 @@ def translated(error: lmdb.Error | OSError, place: str) -> ProntoError:
         code = getattr(error, "errno", None) or getattr(error, "code", None)
         meaning = _ERRNO_MEANINGS.get(code or 0, (CorruptStoreError, _DAMAGED))
     kind, hint = meaning
-    return kind(f"{place}: {error}.", hint)
+    reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error).rstrip(".")
+    return kind(f"{reason}." if place in reason else f"{place}: {reason}.", hint)

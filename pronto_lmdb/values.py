@@ -19,10 +19,11 @@ else:
     Value = object
 
 DEFAULT_VALUE_LIMIT = 64 * 1024 * 1024
-MAX_DEPTH = 500
+# What msgpack packs and unpacks without recursion limits of its own getting in the way.
+MAX_DEPTH = 1024
 
 _SCALARS = (str, int, float, bytes, type(None), datetime)
-_PACKED_INTEGERS = range(-(2**63), 2**64)
+_SMALLEST_INTEGER, _GREATEST_INTEGER = -(2**63), 2**64 - 1
 # First bytes of msgpack's binary and extension types, none of which occurs in ASCII text.
 _MARKS = bytes([*range(0xC4, 0xCA), *range(0xD4, 0xD9)])
 _KEPT_BUFFER = 1024 * 1024
@@ -67,7 +68,7 @@ def pack(value: Value, limit: int = DEFAULT_VALUE_LIMIT) -> bytes:
 
     Args:
         value: ``None``, ``bool``, ``int`` (-2^63 to 2^64-1), ``float``, ``str``, ``bytes``, an aware
-            ``datetime``, and lists, tuples and dicts of them (keys: the scalars), at most 500 levels deep.
+            ``datetime``, and lists, tuples and dicts of them (keys: the scalars), at most 1,024 levels deep.
             A tuple is stored as a list, a subclass as its base.
         limit: the greatest size, in packed bytes.
 
@@ -173,9 +174,9 @@ def _fault(value: object) -> InvalidValueError | None:
 def _scalar_fault(item: object, path: str) -> InvalidValueError | None:
     if not isinstance(item, _SCALARS):
         return _fault_at(path, item)
-    if isinstance(item, int) and item not in _PACKED_INTEGERS:
+    if isinstance(item, int) and not _SMALLEST_INTEGER <= item <= _GREATEST_INTEGER:
         return InvalidValueError(f"{path}: an integer beyond 64 bits.", "Store it as text.")
-    if isinstance(item, str) and not _encodable(item):
+    if isinstance(item, str) and not is_encodable(item):
         return InvalidValueError(f"{path}: text with a lone surrogate.", "Decode it properly, or store bytes.")
     if isinstance(item, datetime):
         if item.tzinfo is None:
@@ -198,7 +199,8 @@ def _shown(key: object) -> str:
     return f'"{key}"' if isinstance(key, str) else repr(key)
 
 
-def _encodable(text: str) -> bool:
+def is_encodable(text: str) -> bool:
+    """Tell whether a text is free of lone surrogates."""
     try:
         text.encode()
     except UnicodeEncodeError:

@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, MutableMapping
-from itertools import islice
 
-from pronto_lmdb import clock
+from pronto_lmdb import changes, clock
 from pronto_lmdb.errors import InvalidKeyError, InvalidValueError
-from pronto_lmdb.key import Key, encode_key
-from pronto_lmdb.moment import Moment
+from pronto_lmdb.key import encode_key
 from pronto_lmdb.reading import MICROSECONDS, ReadVerbs, key_not_found
 from pronto_lmdb.record import (
     FIRST_USER_KEY,
     NAMESPACE_TTL,
-    decode_ttl,
-    encode_record,
     encode_ttl,
-    expired_key,
-    expiry_entry,
     expiry_of,
     header_of,
     is_live,
@@ -38,7 +32,6 @@ if TYPE_CHECKING:
 # The end of the year 9999, the last one a datetime can show.
 _LAST_INSTANT = 253_402_300_799_999_999
 _INTEGERS = range(-(2**63), 2**64)
-_SWEEP_BATCH = 10_000
 _UNSET: Value = object()  # type: ignore[assignment]
 
 
@@ -53,6 +46,10 @@ class WriteVerbs(ReadVerbs, MutableMapping[str, Value]):
     __slots__ = ()
 
     _value_limit: int
+
+    def _is_absent(self) -> bool:
+        """Tell whether the address does not exist yet."""
+        raise NotImplementedError
 
     def _write(self, operation: Callable[[Commit], Result]) -> Result:
         """Run an operation in a transaction; the address is created if need be."""
@@ -74,7 +71,7 @@ class WriteVerbs(ReadVerbs, MutableMapping[str, Value]):
 
         """
         encoded, packed, lifetime = encode_key(key), pack(value, self._value_limit), _lifetime(ttl)
-        self._write(lambda commit: _put(commit, encoded, packed, lifetime))
+        self._write(lambda commit: changes.put(commit, encoded, packed, lifetime))
 
     def __setitem__(self, key: str, value: Value) -> None:
         self.put(key, value)
@@ -84,9 +81,9 @@ class WriteVerbs(ReadVerbs, MutableMapping[str, Value]):
         encoded, packed, lifetime = encode_key(key), pack(value, self._value_limit), _lifetime(ttl)
 
         def add(commit: Commit) -> bool:
-            if _live_record(commit, encoded) is not None:
+            if changes.live_record(commit, encoded) is not None:
                 return False
-            _put(commit, encoded, packed, lifetime)
+            changes.put(commit, encoded, packed, lifetime)
             return True
 
         return self._write(add)
@@ -110,13 +107,13 @@ class WriteVerbs(ReadVerbs, MutableMapping[str, Value]):
                 "Pass exactly one of expected= and revision=.",
             )
         encoded, packed = encode_key(key), pack(value, self._value_limit)
-        wanted = b"" if expected is _UNSET else pack(expected)
+        wanted = b"" if expected is _UNSET else pack(expected, self._value_limit)
 
         def replace(commit: Commit) -> bool:
-            record = _live_record(commit, encoded)
+            record = changes.live_record(commit, encoded)
             if record is None or not _matches(record, wanted, revision):
                 return False
-            _store(commit, encoded, packed, expiry_of(record), record)
+            changes.store(commit, encoded, packed, expiry_of(record), record)
             return True
 
         return self._write_existing(replace, absent=False)
@@ -153,20 +150,28 @@ class WriteVerbs(ReadVerbs, MutableMapping[str, Value]):
 
         Args:
             key: where.
-            function: called once with the value, or with ``default`` where there is none.
+            function: called with the value, or with ``default`` where there is none; once, but for the rare case
+                that somebody else creates the address at the same moment.
             default: see ``function``.
 
         """
         encoded = encode_key(key)
 
+        def modified(value: Value) -> tuple[Value, bytes]:
+            result = function(value)
+            return result, pack(result, self._value_limit)
+
+        # Where there is no address yet, a function that fails must not leave one.
+        first = modified(default) if self._is_absent() else None
+
         def modify(commit: Commit) -> Value:
-            record = _live_record(commit, encoded)
-            value = function(default if record is None else unpack(packed_value(record)))
-            packed = pack(value, self._value_limit)
+            record = changes.live_record(commit, encoded)
             if record is None:
-                _put(commit, encoded, packed, None)
+                value, packed = modified(default) if first is None else first
+                changes.put(commit, encoded, packed, None)
             else:
-                _store(commit, encoded, packed, expiry_of(record), record)
+                value, packed = modified(unpack(packed_value(record)))
+                changes.store(commit, encoded, packed, expiry_of(record), record)
             return value
 
         return self._write(modify)
@@ -176,10 +181,10 @@ class WriteVerbs(ReadVerbs, MutableMapping[str, Value]):
         encoded, packed = encode_key(key), pack(default, self._value_limit)
 
         def setdefault(commit: Commit) -> Value:
-            record = _live_record(commit, encoded)
+            record = changes.live_record(commit, encoded)
             if record is not None:
                 return unpack(packed_value(record))
-            _put(commit, encoded, packed, None)
+            changes.put(commit, encoded, packed, None)
             return default
 
         return self._write(setdefault)
@@ -195,7 +200,7 @@ class WriteVerbs(ReadVerbs, MutableMapping[str, Value]):
         if isinstance(keys, str):
             raise InvalidKeyError("delete_many() takes several keys, not one text.", "Pass a list.")
         encoded = [encode_key(key) for key in keys]
-        return self._write_existing(lambda commit: sum(_delete(commit, key) for key in encoded), 0)
+        return self._write_existing(lambda commit: sum(changes.delete(commit, key) for key in encoded), 0)
 
     def pop(self, key: str, default: Value = _UNSET) -> Value:  # type: ignore[override]
         """Remove a key and return its value, or ``default`` where there is none.
@@ -207,10 +212,10 @@ class WriteVerbs(ReadVerbs, MutableMapping[str, Value]):
         encoded = encode_key(key)
 
         def pop(commit: Commit) -> Value:
-            record = _live_record(commit, encoded)
+            record = changes.live_record(commit, encoded)
             if record is None:
                 return _UNSET
-            _delete(commit, encoded)
+            changes.delete(commit, encoded)
             return unpack(packed_value(record))
 
         value = self._write_existing(pop, _UNSET)
@@ -232,7 +237,7 @@ class WriteVerbs(ReadVerbs, MutableMapping[str, Value]):
             cursor, now = commit.txn.cursor(), clock.now()
             for key, record in cursor.iternext() if cursor.set_range(FIRST_USER_KEY) else ():
                 if is_live(record, now):
-                    _delete(commit, key)
+                    changes.delete(commit, key)
                     return key.decode(), unpack(packed_value(record))
             return None
 
@@ -248,7 +253,7 @@ class WriteVerbs(ReadVerbs, MutableMapping[str, Value]):
             cursor = commit.txn.cursor()
             keys = list(cursor.iternext(keys=True, values=False)) if cursor.set_range(FIRST_USER_KEY) else []
             for key in keys:
-                _delete(commit, key)
+                changes.delete(commit, key)
 
         self._write_existing(clear, None)
 
@@ -268,14 +273,14 @@ class WriteVerbs(ReadVerbs, MutableMapping[str, Value]):
         rows.extend((encode_key(key), pack(value, limit)) for key, value in values.items())
 
         if rows:
-            self._write(lambda commit: _put_all(commit, rows))
+            self._write(lambda commit: changes.put_all(commit, rows))
 
     # -- expiry ------------------------------------------------------------------------------------------------
 
     def expire(self, key: str, ttl: float) -> bool:
         """Let a key expire ``ttl`` seconds from now; ``False`` if there is no such key."""
         lifetime = _microseconds(ttl)
-        return self._set_expiry(key, lambda: _deadline(lifetime))
+        return self._set_expiry(key, lambda: changes.deadline(lifetime))
 
     def persist(self, key: str) -> bool:
         """Let a key never expire; ``False`` if there is no such key."""
@@ -285,10 +290,10 @@ class WriteVerbs(ReadVerbs, MutableMapping[str, Value]):
         encoded = encode_key(key)
 
         def set_expiry(commit: Commit) -> bool:
-            record = _live_record(commit, encoded)
+            record = changes.live_record(commit, encoded)
             if record is None:
                 return False
-            _store(commit, encoded, packed_value(record), expires_at(), record)
+            changes.store(commit, encoded, packed_value(record), expires_at(), record)
             return True
 
         return self._write_existing(set_expiry, absent=False)
@@ -310,106 +315,18 @@ class WriteVerbs(ReadVerbs, MutableMapping[str, Value]):
         name = NAMESPACE_TTL + encode_key(namespace)
         lifetime = _lifetime(ttl)
         if lifetime is None:
-            self._write_existing(lambda commit: _drop_default(commit, name), None)
+            self._write_existing(lambda commit: changes.drop_default(commit, name), None)
         else:
-            self._write(lambda commit: _set_default(commit, name, encode_ttl(lifetime)))
+            self._write(lambda commit: changes.set_default(commit, name, encode_ttl(lifetime)))
 
     def sweep(self) -> int:
         """Remove what has expired from the disk; return how many records. Touches nothing else."""
         total = 0
         while True:
-            swept = self._write_existing(_sweep_batch, 0)
+            swept = self._write_existing(changes.sweep_batch, 0)
             total += swept
-            if swept < _SWEEP_BATCH:
+            if swept < changes.SWEEP_BATCH:
                 return total
-
-
-# -- inside a transaction ------------------------------------------------------------------------------------------
-
-
-def _live_record(commit: Commit, key: bytes) -> bytes | None:
-    record = commit.get(key)
-    return record if record is not None and is_live(record, clock.now()) else None
-
-
-def _put(commit: Commit, key: bytes, packed: bytes, lifetime: int | None) -> None:
-    """Write a value anew: with its own lifetime in microseconds, or that of its namespace, or none."""
-    state = commit.state
-    if lifetime is None and state.namespaces:
-        lifetime = _default_lifetime(commit, key)
-    # Only where some record has an expiry can the one being replaced have an index entry.
-    old = commit.get(key) if state.expiring else None
-    _store(commit, key, packed, None if lifetime is None else _deadline(lifetime), old)
-
-
-def _put_all(commit: Commit, rows: list[tuple[bytes, bytes]]) -> None:
-    """Write many values anew."""
-    state = commit.state
-    if state.namespaces or state.expiring:
-        for key, packed in rows:
-            _put(commit, key, packed, None)
-    else:
-        header = encode_record(b"", state.revision + 1, clock.now(), None)
-        commit.put_many([(key, header + packed) for key, packed in rows])
-
-
-def _store(commit: Commit, key: bytes, packed: bytes, expires_at: int | None, old: bytes | None) -> None:
-    """Write a record and keep the expiry index in step with it."""
-    state = commit.state
-    if old is not None:
-        _unindex(commit, key, old)
-    if expires_at is not None:
-        commit.put(expiry_entry(expires_at, key), b"")
-        state.expiring += 1
-    commit.put(key, encode_record(packed, state.revision + 1, clock.now(), expires_at))
-
-
-def _delete(commit: Commit, key: bytes) -> bool:
-    """Remove a record; an expired one goes too, but does not count."""
-    if not commit.state.expiring:
-        return commit.delete(key)
-    record = commit.get(key)
-    if record is None:
-        return False
-    _unindex(commit, key, record)
-    commit.delete(key)
-    return is_live(record, clock.now())
-
-
-def _unindex(commit: Commit, key: bytes, record: bytes) -> None:
-    expires_at = expiry_of(record)
-    if expires_at is not None and commit.delete(expiry_entry(expires_at, key)):
-        commit.state.expiring -= 1
-
-
-def _sweep_batch(commit: Commit) -> int:
-    moment = Moment(commit.txn, clock.now(), commit.state)
-    entries = list(islice(moment.expired_entries(), _SWEEP_BATCH))
-    for entry in entries:
-        commit.delete(expired_key(entry))
-        commit.delete(entry)
-        commit.state.expiring -= 1
-    return len(entries)
-
-
-def _default_lifetime(commit: Commit, key: bytes) -> int | None:
-    try:
-        parsed = Key.parse(key.decode())
-    except InvalidKeyError:
-        return None
-    stored = commit.get(NAMESPACE_TTL + f"{parsed.project}.{parsed.namespace}".encode())
-    return None if stored is None else decode_ttl(stored)
-
-
-def _set_default(commit: Commit, name: bytes, ttl: bytes) -> None:
-    if commit.get(name) is None:
-        commit.state.namespaces += 1
-    commit.put(name, ttl)
-
-
-def _drop_default(commit: Commit, name: bytes) -> None:
-    if commit.delete(name):
-        commit.state.namespaces -= 1
 
 
 def _matches(record: bytes, wanted: bytes, revision: int | None) -> bool:
@@ -431,7 +348,3 @@ def _microseconds(ttl: float) -> int:
     if ttl > (_LAST_INSTANT - clock.now()) / MICROSECONDS:
         raise InvalidValueError(f"A TTL of {ttl} s ends after the year 9999.", "Leave it out: None never expires.")
     return max(1, round(ttl * MICROSECONDS))
-
-
-def _deadline(lifetime: int) -> int:
-    return clock.now() + lifetime

@@ -46,10 +46,15 @@ def test_a_transaction_survives_growth_in_its_middle(store):
 def test_an_aborted_transaction_that_grew_leaves_nothing(store):
     keystore = store["a"]
     keystore["kept"] = 1
-    with pytest.raises(ZeroDivisionError), keystore.transaction() as transaction:
-        for number in range(200):
-            transaction[f"key{number:04}"] = "x" * 10_000
-        raise ZeroDivisionError
+
+    def grow_and_fail():
+        with keystore.transaction() as transaction:
+            for number in range(200):
+                transaction[f"key{number:04}"] = "x" * 10_000
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        grow_and_fail()
     assert list(keystore) == ["kept"]
 
 
@@ -83,6 +88,8 @@ def test_several_processes_grow_one_file_without_loss(root):
     for worker in workers:
         worker.join()
     assert [worker.exitcode for worker in workers] == [0, 0, 0, 0]
+    for worker in workers:
+        worker.close()
     with pronto_lmdb.open(root) as store:
         assert list(store["shared"]) == sorted(
             f"w{worker}-{number:05}" for worker in range(4) for number in range(1_500)
@@ -95,6 +102,7 @@ def test_a_reader_follows_a_file_that_another_process_let_grow(root):
         worker = get_context("spawn").Process(target=_fill, args=(root, 0, 1_500))
         worker.start()
         worker.join()
+        worker.close()
         assert len(store["shared"]) == 1_501
         store["shared"]["last"] = 2
         assert store["shared"]["last"] == 2

@@ -16,10 +16,10 @@ LAYERS = {
     "pure values": [
         "errors", "clock", "address", "key", "values", "config", "record", "identity", "results", "layout",
     ],
-    "environment": ["translation", "files", "environment", "pool", "lookup", "creation"],
+    "environment": ["translation", "files", "environment", "home", "pool", "lookup", "creation"],
     "commit path": ["commit"],
-    "keystore": ["moment", "reading", "writing", "view", "transaction", "keystore"],
-    "store": ["registry", "lifecycle", "store"],
+    "keystore": ["moment", "reading", "changes", "writing", "view", "transaction", "keystore"],
+    "store": ["registry", "survey", "lifecycle", "store"],
     "public names": ["__init__"],
 }  # fmt: skip
 ORDER = [module for modules in LAYERS.values() for module in modules]

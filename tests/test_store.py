@@ -246,6 +246,13 @@ def test_an_address_cannot_take_the_place_of_another(store: Store, root: Path) -
     assert dict(store["b"]) == {"k": 1}
 
 
+def test_a_place_that_is_no_text_hinders_nobody(store: Store, tmp_path: Path) -> None:
+    with suppress(ProntoError):
+        store.create("a", path=os.fsencode(tmp_path) + b"/\xff")
+    store.create("b")
+    assert "b.default" in listed(store)
+
+
 def test_the_store_may_be_moved_as_a_whole(root: Path, tmp_path: Path) -> None:
     with pronto_lmdb.open(root) as store:
         store["a"]["k"] = 1

@@ -101,5 +101,9 @@ def test_every_agent_reads_what_it_wrote(root, seconds):
     failures = [failure for _ in processes for failure in reports.get(timeout=seconds + 120)]
     for process in processes:
         process.join()
+    codes = [process.exitcode for process in processes]
+    for process in processes:
+        process.close()
+    reports.close()
     assert failures == []
-    assert [process.exitcode for process in processes] == [0, 0, 0]
+    assert codes == [0, 0, 0]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from bench.adapters import at
 from bench.measure import Timing, settle, timed
+from bench.results import latency_row, rate_row
 from bench.values import Values
 from bench.workloads import turns
 
@@ -44,7 +45,9 @@ def _run_level(run: Run, level: str, names: Sequence[str]) -> None:
     }
     with run.stands(names, Values(run.seed, VALUE_BYTES), run.scale.records) as stands:
         for case, turn in cases.items():
-            run.measure(NAME, f"{case}, {level}", stands, turn, parameters)
+            # Readers beside a writer differ in how long they stand still, not in their median.
+            make_row = rate_row if case == "readwhilewriting" else latency_row
+            run.measure(NAME, f"{case}, {level}", stands, turn, parameters, make_row)
 
 
 def _fill(stand: Stand, indexes: Sequence[int]) -> Timing:

@@ -54,7 +54,6 @@ def _measure(run: Run, case: str, contenders: Sequence[Contender], count: int, c
             for contender in rotated(contenders, number):
                 values, home = Values(run.seed, VALUE_BYTES), os.path.join(directory, f"{contender.name}-{number}")
                 with Stand(contender, home, values) as stand:
-                    stand.load(range(count * RECORDS_EACH))
                     settle()
                     start = monotonic()
                     found = crowd(stand, count, run.scale.seconds)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from bench.adapters import at
 from bench.distributions import Distribution, Latest, Scrambled, Uniform
 from bench.measure import Call, Timing, settle, timed, timed_bulk
-from bench.results import latency_row
+from bench.results import latency_row, rate_row
 from bench.stand import Stand, WrongAnswer
 from bench.values import Records
 
@@ -51,7 +51,7 @@ def run(run: Run) -> None:
                 able = [stand for stand in stands if stand.contender.seeks or "scan" not in mix]
                 turn = partial(_turn, run, mix, picks[pick])
                 parameters = {"records": records, "value_bytes": FIELD_BYTES}
-                run.measure(NAME, f"{name}, {pick}, {level}", able, turn, parameters)
+                run.measure(NAME, f"{name}, {pick}, {level}", able, turn, parameters, rate_row)
 
 
 def _load(run: Run, level: str, stands: list[Stand], records: int) -> None:

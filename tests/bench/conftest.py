@@ -16,7 +16,7 @@ from bench.results import Result, Row
 from bench.stand import Stand
 from bench.values import Values
 
-TINY = Scale("tiny", 2, 60, 20, 3, 5, 0.05, complete=False)
+TINY = Scale("tiny", 2, 200, 20, 3, 5, 0.05, complete=False)
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,18 @@ def row():
     def make(contender, rounds, *, case="get", unit="us", workload="micro", **parameters):
         figure = sorted(rounds)[len(rounds) // 2]
         marks = dict.fromkeys(("p50", "p99", "p99.9", "max"), figure) if unit == "us" else {}
-        return Row(workload, case, contender, unit, figure, list(rounds), 1000, parameters, marks, 1e6 / figure)
+        return Row(
+            workload,
+            case,
+            contender,
+            unit,
+            figure,
+            list(rounds),
+            1000,
+            parameters,
+            marks,
+            1e6 / figure if figure else None,
+        )
 
     return make
 
@@ -101,8 +112,9 @@ def result():
         }
         names = dict.fromkeys(each.contender for each in rows)
         contenders = {
-            name: {"durability": name.rpartition("-")[2] or "full", "status": "measured", "version": "1.0"}
+            name: {"durability": name.rpartition("-")[2], "status": "measured", "version": "1.0"}
             for name in names
+            if "-" in name
         }
         contenders["redis-full"] = {"durability": "full", "status": "not installed", "version": ""}
         return Result(facts, contenders, list(rows))

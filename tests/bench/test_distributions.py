@@ -29,7 +29,7 @@ def test_picks_stay_within_the_records(distribution):
 
 
 def test_zipfian_picks_of_a_fixed_seed_are_known():
-    assert ranks(1000)[:10] == [92, 0, 3, 2, 148, 113, 409, 0, 6, 0]
+    assert ranks(1000)[:10] == [64, 0, 3, 2, 136, 86, 444, 0, 12, 0]
 
 
 def test_zipfian_ranks_are_as_frequent_as_their_definition_says():

@@ -3,7 +3,8 @@ import pytest
 from bench.__main__ import main
 from bench.readme import BEGIN, END, replaced, section
 from bench.report import markdown
-from bench.targets import TARGETS, Limit, Point, Slowdown, Target
+from bench.results import load
+from bench.targets import TARGETS, Limit, OwnSlowdown, Point, Slowdown, Target
 
 
 @pytest.fixture
@@ -39,7 +40,7 @@ def test_a_peer_that_is_not_installed_is_listed_as_such(small):
 
 
 def test_a_case_is_a_table_by_speed_with_percentiles_ratios_and_noise(small):
-    lines = [line for line in markdown(small).splitlines() if " us |" in line and "timer" not in line]
+    lines = [line for line in markdown(small).splitlines() if line.endswith("| 5% |")]
     assert lines == [
         "| raw-full | 1 us | 1 | 1 | 1 | 1 | 1,000,000 | 1.00 | 6.00 | 5% |",
         "| **pronto-full** | 2 us | 2 | 2 | 2 | 2 | 500,000 | 0.50 | 3.00 | 5% |",
@@ -67,9 +68,10 @@ def test_charts_are_linked(small):
 
 def test_the_command_writes_the_report_beside_the_result(small, tmp_path, monkeypatch):
     monkeypatch.setattr("bench.__main__.find_spec", lambda name: None)
-    small.save(str(tmp_path / "some.json"))
-    assert main(["report", str(tmp_path / "some.json")]) == 0
-    assert (tmp_path / "some.md").read_text() == markdown(small)
+    saved = str(tmp_path / "some.json")
+    small.save(saved)
+    assert main(["report", saved]) == 0
+    assert (tmp_path / "some.md").read_text() == markdown(load(saved))
 
 
 def test_every_chart_with_figures_is_drawn(small, tmp_path):
@@ -97,6 +99,18 @@ def test_a_slowdown_counts_the_other_way(result, row):
     for time, met in ((1.0, True), (1.5, True), (1.6, False)):
         rows = row("pronto-full", [1.0], neighbours=0), row("pronto-full", [time], neighbours=8)
         assert target.met(target.measured(result(*rows))) is met
+
+
+def test_the_share_of_the_scheduler_is_taken_out_of_a_slowdown(result, row):
+    beside, alone = (Point("micro", "get", "pronto-full", {"neighbours": count}) for count in (8, 0))
+    target = OwnSlowdown("get", beside, alone, 1.5, "memory-none")
+    rows = [
+        row(name, [time], neighbours=count)
+        for name, times in {"pronto-full": (2.0, 30.0), "memory-none": (1.0, 10.0)}.items()
+        for count, time in zip((0, 8), times, strict=True)
+    ]
+    assert target.measured(result(*rows)) == 1.5
+    assert target.measured(result(*rows[:2])) is None
 
 
 def test_a_limit_is_the_most_that_is_allowed(result, row):

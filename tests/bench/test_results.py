@@ -1,13 +1,15 @@
 import json
+from array import array
 
 import pytest
 
-from bench.results import load, speed, speeds
+from bench.measure import Timing
+from bench.results import latency_row, load, rate_row, speed, speeds
 
 
 def test_a_result_comes_back_from_its_file_as_it_was(result, row, tmp_path):
     path = str(tmp_path / "result.json")
-    written = result(row("pronto-full", [2.0, 3.0, 4.0], records=10), row("raw-full", [1.0], unit="ops/s"))
+    written = result(row("pronto-full", [2.0, 4.0, 5.0], records=10), row("raw-full", [1.0], unit="ops/s"))
     written.save(path)
     assert load(path) == written
 
@@ -31,6 +33,24 @@ def test_find_tells_parameters_apart(result, row):
     assert found.find("micro", "get", "raw-full", processes=16).figure == 16
     assert found.find("micro", "get", "raw-full", processes=4) is None
     assert found.find("micro", "get", "sqlite-full") is None
+
+
+def test_the_figure_of_a_latency_row_is_the_median_of_the_medians():
+    turns = [Timing(array("q", [1000, middle, 900_000]), 0.003, 3) for middle in (3000, 2000, 4000)]
+    made = latency_row("micro", "get", "raw-full", turns, {})
+    assert (made.figure, made.unit, made.rounds, made.operations) == (3.0, "us", [3.0, 2.0, 4.0], 9)
+    assert made.percentiles == {"p50": 3.0, "p99": 900, "p99.9": 900, "max": 900}
+
+
+def test_the_figure_of_a_rate_row_counts_the_slow_operations_too():
+    turns = [Timing(array("q", [1000, 1000, 998_000]), 0.001, 3)]
+    assert rate_row("ycsb", "A", "raw-full", turns, {}).figure == 3000
+
+
+def test_a_batch_has_no_percentiles_of_single_operations():
+    turns = [Timing(array("q", [10_000_000]), 0.01, 1000)]
+    made = latency_row("micro", "update", "raw-full", turns, {})
+    assert (made.figure, made.rate, made.percentiles) == (10.0, 100_000, {})
 
 
 def test_speed_is_the_ratio_of_times_the_wrong_way_round(row):

@@ -1,0 +1,84 @@
+"""What the registry would say if it were made from the keystores."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+
+from pronto_lmdb.errors import CorruptStoreError, FormatVersionError
+from pronto_lmdb.files import read_text
+from pronto_lmdb.identity import DELETED, LIVE
+from pronto_lmdb.pool import pool
+from pronto_lmdb.registry import Placed, Registry, Trashed
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pronto_lmdb.identity import State
+    from pronto_lmdb.layout import Layout
+
+# Between the old path of an address outside the root and its id in the trash: a rename cannot cross file systems.
+TRASH_MARK = ".trash-"
+
+
+class Survey:
+    """Finds every keystore of a store, whatever the registry says.
+
+    Args:
+        layout: where things are in the store.
+        registry: says how entries are stored.
+        owner: the number that stands for the store in the pool.
+
+    """
+
+    def __init__(self, layout: Layout, registry: Registry, owner: int) -> None:
+        self._layout = layout
+        self._registry = registry
+        self._owner = owner
+
+    def catalog(self) -> Iterator[tuple[bytes, bytes]]:
+        """Yield the registry's entries for all keystores that can be found, live and deleted."""
+        floors: dict[str, int] = {}
+        for placed, state in self._surveyed(self._known_directories()):
+            if state.status == LIVE:
+                yield self._registry.address_entry(placed)
+        for placed, state in self._surveyed(self._trashed_directories()):
+            if state.status == DELETED:
+                address = placed.identity.address
+                floors[address] = max(state.revision, floors.get(address, 0))
+                trash_id = os.path.basename(placed.path).rpartition(TRASH_MARK)[2]
+                yield self._registry.trash_entry(Trashed(trash_id, placed.identity, placed.path))
+        for address, revision in floors.items():
+            yield self._registry.floor_entry(address, revision)
+
+    def _known_directories(self) -> Iterator[str]:
+        yield from _subdirectories(self._layout.addresses)
+        for name in _files(self._layout.places):
+            yield read_text(os.path.join(self._layout.places, name)) or ""
+
+    def _trashed_directories(self) -> Iterator[str]:
+        yield from _subdirectories(self._layout.trash)
+        for name in _files(self._layout.trash):
+            yield read_text(os.path.join(self._layout.trash, name)) or ""
+
+    def _surveyed(self, directories: Iterator[str]) -> Iterator[tuple[Placed, State]]:
+        for path in directories:
+            # What cannot be read stays where it is, for `check` to report; it must not hide the others.
+            with suppress(CorruptStoreError, FormatVersionError):
+                environment = pool.peek(path, self._owner)
+                if environment is not None:
+                    identity, state = environment.describe()
+                    if identity.address:
+                        yield Placed(identity, path), state
+
+
+def _subdirectories(path: str) -> Iterator[str]:
+    with suppress(FileNotFoundError), os.scandir(path) as entries:
+        yield from (entry.path for entry in entries if entry.is_dir(follow_symlinks=False))
+
+
+def _files(path: str) -> list[str]:
+    with suppress(FileNotFoundError), os.scandir(path) as entries:
+        return [entry.name for entry in entries if entry.is_file(follow_symlinks=False)]
+    return []
