@@ -17,12 +17,13 @@ class Layout:
 
     """
 
-    __slots__ = ("addresses", "lifecycle_lock", "meta", "pending", "places", "registry", "root", "trash")
+    __slots__ = ("addresses", "lifecycle_lock", "meta", "pending", "places", "registry", "root", "snapshots", "trash")
 
     def __init__(self, root: str) -> None:
         self.root = root
         self.addresses = os.path.join(root, "addresses")
         self.trash = os.path.join(root, "trash")
+        self.snapshots = os.path.join(root, "snapshots")
         self.meta = os.path.join(root, "meta")
         self.registry = os.path.join(self.meta, "registry")
         # One entry for each life-cycle operation that has begun and not ended.
@@ -36,12 +37,17 @@ class Layout:
         return os.path.join(self.addresses, address.directory)
 
     def place(self, address: Address) -> str:
-        """Return the file that names the directory of an address placed elsewhere."""
+        """Return the file that names the directory of an address placed elsewhere, relative where possible."""
         return os.path.join(self.places, address.directory)
 
     def is_inside(self, path: str) -> bool:
         """Tell whether a path lies below the root."""
         return path.startswith(self.root + os.sep)
+
+    def is_reserved(self, path: str) -> bool:
+        """Tell whether a path belongs to the store itself."""
+        kept = (self.addresses, self.meta, self.snapshots, self.trash)
+        return path == self.root or any(path == directory or path.startswith(directory + os.sep) for directory in kept)
 
     def relative(self, path: str) -> str:
         """Return a path relative to the root where it lies inside, so that the store can be moved."""

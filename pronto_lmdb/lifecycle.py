@@ -175,7 +175,7 @@ class Lifecycle:
         note = os.path.join(self._layout.pending, f"{identity.id}.json")
         write_durably(note, json.dumps({"operation": "create", "built": built}))
         build(built, identity, state)
-        write_durably(self._layout.place(address), place)
+        write_durably(self._layout.place(address), self._layout.relative(place))
         self._publish(identity, built, place)
         os.unlink(note)
         return place

@@ -45,7 +45,7 @@ class Lookup:
         if home is None:
             place = read_text(self._layout.place(address))
             if place is not None:
-                home = pool.open(place, str(address), self._owner)
+                home = pool.open(self._layout.absolute(place), str(address), self._owner)
         return home
 
     def is_pending(self) -> bool:

@@ -407,8 +407,8 @@ def _is_age(seconds: object) -> bool:
 
 def _checked_path(path: str | os.PathLike[str], layout: Layout) -> str:
     place = os.path.realpath(os.fsdecode(path))
-    if place == layout.root or layout.is_inside(place) or not is_encodable(place):
-        raise InvalidValueError(f"{place!a} cannot be the place of an address.", "Choose a path outside the store.")
+    if layout.is_reserved(place) or not is_encodable(place):
+        raise InvalidValueError(f"{place!a} cannot be the place of an address.", "Choose another path.")
     return place
 
 

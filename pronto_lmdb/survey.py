@@ -55,7 +55,7 @@ class Survey:
     def _known_directories(self) -> Iterator[str]:
         yield from _subdirectories(self._layout.addresses)
         for name in _files(self._layout.places):
-            yield read_text(os.path.join(self._layout.places, name)) or ""
+            yield self._layout.absolute(read_text(os.path.join(self._layout.places, name)) or "")
 
     def _trashed_directories(self) -> Iterator[str]:
         yield from _subdirectories(self._layout.trash)
