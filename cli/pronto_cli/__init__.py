@@ -1,7 +1,7 @@
 """The command `pronto`: a shell's view of :mod:`pronto_lmdb`.
 
-A command line becomes a :class:`~pronto_cli.line.Line`; the table :data:`~pronto_cli.handlers.HANDLERS` carries
-it out; :mod:`pronto_cli.exits` decides how it ends. Only the modules that read command lines know Typer.
+A command line becomes a :class:`~pronto_cli.line.Line`; a function of the table :mod:`pronto_cli.handlers`
+carries it out; :mod:`pronto_cli.exits` decides how it ends. Only the modules that read command lines know Typer.
 """
 
 from __future__ import annotations

@@ -78,6 +78,8 @@ SHAPES = {
 }
 
 _NO_COMMAND = _Shape(())
+# Stands for a word that only Typer can judge; no option of that name exists.
+_DECLINED = "-?"
 
 
 def scan(words: Sequence[str]) -> Line | None:
@@ -123,7 +125,7 @@ def _take_options(
         elif word in _GLOBAL_OPTIONS or (own and word in shape.options):
             value = next(rest, "-")
             if value.startswith("-"):
-                return "--unusual"
+                return _DECLINED
             if word in _GLOBAL_OPTIONS:
                 globals_[_GLOBAL_OPTIONS[word]] = value
             else:

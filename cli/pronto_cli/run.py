@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import sys
 
+from pronto_cli import quick
 from pronto_cli.exits import report
+from pronto_cli.handlers import handler
 from pronto_cli.line import glance
 from pronto_cli.streams import Streams
 
@@ -19,17 +21,18 @@ def run(argv: Sequence[str] | None, streams: Streams | None) -> int:
     streams = streams or Streams.standard()
     json, verbose = glance(words)
     try:
-        from pronto_cli.app import parse
+        line = quick.scan(words)
+        if line is None:
+            from pronto_cli.app import parse
 
-        line = parse(words)
-        if isinstance(line, int):
-            return line
+            parsed = parse(words)
+            if isinstance(parsed, int):
+                return parsed
+            line = parsed
         json, verbose = line.json, line.verbose
         streams.notes = not (line.quiet or line.json)
 
-        from pronto_cli.handlers import HANDLERS
-
-        code = HANDLERS[line.command](line, streams)
+        code = handler(line.command)(line, streams)
         streams.flush()
     except BaseException as error:  # noqa: BLE001 - the boundary behind which there is only the shell
         return report(error, streams, json=json, verbose=verbose)

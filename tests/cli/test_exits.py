@@ -11,7 +11,7 @@ import pytest
 import pronto_cli
 import pronto_lmdb
 from pronto_cli.exits import MEANINGS, Exit
-from pronto_cli.handlers import HANDLERS
+from pronto_cli.handlers import care
 from pronto_cli.streams import Streams
 
 SPECIAL = {
@@ -31,7 +31,7 @@ def failing(pronto, monkeypatch):
         def fail(line, streams):
             raise error
 
-        monkeypatch.setitem(HANDLERS, "version", fail)
+        monkeypatch.setattr(care, "version", fail)
         return pronto("version", *words)
 
     return run
@@ -137,7 +137,7 @@ def test_what_was_printed_before_an_error_is_not_lost(pronto, monkeypatch):
         streams.line("printed")
         raise ZeroDivisionError
 
-    monkeypatch.setitem(HANDLERS, "version", fail)
+    monkeypatch.setattr(care, "version", fail)
     assert pronto("version").text == "printed\n"
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pronto_cli.handlers import addresses, care, expiry, keys, listing, putting
+from importlib import import_module
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -11,32 +11,40 @@ if TYPE_CHECKING:
     from pronto_cli.line import Line
     from pronto_cli.streams import Streams
 
-HANDLERS: dict[str, Callable[[Line, Streams], int]] = {
-    "set": putting.set_,
-    "get": keys.get,
-    "del": keys.delete,
-    "delete": keys.delete,
-    "exists": keys.exists,
-    "incr": keys.increment,
-    "keys": listing.keys,
-    "scan": listing.scan,
-    "ls": listing.scan,
-    "ttl": expiry.ttl,
-    "expire": expiry.expire,
-    "persist": expiry.persist,
-    "sweep": expiry.sweep,
-    "addresses": addresses.addresses,
-    "address create": addresses.create,
-    "address info": addresses.info,
-    "address delete": addresses.delete,
-    "address undelete": addresses.undelete,
-    "address rename": addresses.rename,
-    "address purge": addresses.purge,
-    "use": addresses.use,
-    "config get": care.config_get,
-    "config set": care.config_set,
-    "config list": care.config_list,
-    "stats": care.stats,
-    "help": care.help_,
-    "version": care.version,
+# Module and function of each command: a command imports only what it needs.
+HANDLERS = {
+    "set": ("putting", "set_"),
+    "get": ("keys", "get"),
+    "del": ("keys", "delete"),
+    "delete": ("keys", "delete"),
+    "exists": ("keys", "exists"),
+    "incr": ("keys", "increment"),
+    "keys": ("listing", "keys"),
+    "scan": ("listing", "scan"),
+    "ls": ("listing", "scan"),
+    "ttl": ("expiry", "ttl"),
+    "expire": ("expiry", "expire"),
+    "persist": ("expiry", "persist"),
+    "sweep": ("expiry", "sweep"),
+    "addresses": ("addresses", "addresses"),
+    "address create": ("addresses", "create"),
+    "address info": ("addresses", "info"),
+    "address delete": ("addresses", "delete"),
+    "address undelete": ("addresses", "undelete"),
+    "address rename": ("addresses", "rename"),
+    "address purge": ("addresses", "purge"),
+    "use": ("addresses", "use"),
+    "config get": ("care", "config_get"),
+    "config set": ("care", "config_set"),
+    "config list": ("care", "config_list"),
+    "stats": ("care", "stats"),
+    "help": ("care", "help_"),
+    "version": ("care", "version"),
 }
+
+
+def handler(command: str) -> Callable[[Line, Streams], int]:
+    """Return the function that carries out the lines of a command."""
+    module, function = HANDLERS[command]
+    found: Callable[[Line, Streams], int] = getattr(import_module(f"pronto_cli.handlers.{module}"), function)
+    return found
