@@ -56,6 +56,7 @@ $(CREATED):
 
 $(RUNNABLE): pyproject.toml $(CREATED)
 	$(PIP) install --editable .
+	$(BIN)/python -m compileall -q pronto_lmdb cli
 	@touch $@
 
 $(TESTABLE): pyproject.toml $(CREATED)
