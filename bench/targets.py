@@ -182,6 +182,12 @@ TARGETS: list[Target | Limit] = [
     OwnSlowdown(_BESIDE, _full("neighbour", "get, p99", neighbours=8), _ALONE, 1.5, "memory-none"),
     Limit("100,000 addresses: first touch", _full("addresses", "first touch", addresses=_MOST_ADDRESSES), 300, "us"),
     Limit("100,000 addresses: create", _full("addresses", "create", addresses=_MOST_ADDRESSES), 1000, "us"),
+    Limit(
+        "100,000 addresses: memory growth",
+        _full("addresses", "memory growth after 1000 touches", addresses=_MOST_ADDRESSES),
+        50,
+        "MB",
+    ),
     Limit("100,000 addresses: list", _full("addresses", "list all", addresses=_MOST_ADDRESSES), 1, "s"),
     *(
         Slowdown(f"`pronto {command}` from a shell", Point("start-up", command, "pronto"), _PYTHON, 3)

@@ -28,7 +28,8 @@ NAME = "addresses"
 SIZES = (1_000, 10_000, 100_000)
 BLOCKS = 10
 TOUCHES = 20_000
-_WARM = 500
+# More than any store keeps open: from here on memory must stay as it is.
+_WARM = 1_000
 _KEY = "agent.profile.name"
 # Up to which size each one goes: more of the others takes long to make and says nothing new.
 CASES = {"pronto-full": SIZES[-1], "legacy-full": SIZES[1], "raw-full": SIZES[0], "sqlite-full": SIZES[0]}

@@ -15,7 +15,10 @@ from pronto_cli.handlers import HANDLERS
 PROSE = ("Usage", "Error", "pronto", "Traceback", "usage")
 SILENT = ("set", "del", "delete", "expire", "persist", "config set")
 
-commands = st.sampled_from([*HANDLERS, "address", "config", "copy", "gte", "", "--"]).map(str.split)
+# `bench` takes its time; it has tests of its own.
+BRISK = sorted(set(HANDLERS) - {"bench"})
+
+commands = st.sampled_from([*BRISK, "address", "config", "copy", "gte", "", "--"]).map(str.split)
 texts = st.text(st.characters(exclude_characters="\0"), max_size=8)
 odd = st.sampled_from(
     ["k", "a.b", "a.b.c", "a..b", "-", "--", "-5", "5", "0", "nan", "1e400", "9" * 30, "x" * 600, "alice.research",
@@ -72,7 +75,7 @@ def check_data(words, done):
     assert not done.text.startswith(PROSE)
 
 
-@pytest.mark.parametrize("command", sorted(HANDLERS))
+@pytest.mark.parametrize("command", BRISK)
 @given(arguments=st.lists(texts.filter(lambda text: not text.startswith("-")), max_size=3))
 @settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_arguments(pronto, command, arguments):

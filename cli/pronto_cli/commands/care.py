@@ -1,4 +1,4 @@
-"""`config`, `stats`, `help`, `version`."""
+"""`config`, `stats`, `bench`, `help`, `version`."""
 
 from typing import Annotated
 
@@ -12,6 +12,7 @@ _Setting = Annotated[str, typer.Argument(metavar="NAME", help="address, durabili
 def register(app: typer.Typer) -> None:
     """Add the commands of this module."""
     command(app, "stats", "pronto stats -a alice.research --json")(_stats)
+    command(app, "bench", "pronto bench --seconds 20")(_bench)
     group = typer.Typer(
         name="config", cls=Group, help="Show and change the settings kept in a store.",
         epilog=epilog("pronto config set timeout 30"),
@@ -26,6 +27,19 @@ def register(app: typer.Typer) -> None:
 
 def _stats() -> None:
     """Print how much an address holds and uses."""
+
+
+def _bench(
+    seconds: Annotated[
+        str | None, typer.Option("--seconds", metavar="SECONDS", help="About how long it may take; default: 50.")
+    ] = None,
+) -> None:
+    """Measure Pronto against SQLite, on the disk where the store is.
+
+    Both write the same bytes, flushed with every commit, in turns; figures are medians. The first line is what the
+    disk itself can do. The store is not touched: everything happens in a temporary directory beside it. With --json
+    one object a line.
+    """
 
 
 def _config_get(name: _Setting) -> None:

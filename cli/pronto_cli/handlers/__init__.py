@@ -38,6 +38,7 @@ HANDLERS = {
     "config set": ("care", "config_set"),
     "config list": ("care", "config_list"),
     "stats": ("care", "stats"),
+    "bench": ("bench", "bench"),
     "help": ("care", "help_"),
     "version": ("care", "version"),
 }
