@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 # Two runs of the same code differ by this much although each is steady in itself: other tenants of the machine,
 # the state of the disk, where memory happens to lie.
 LEAST_NOISE = 0.15
+# The same where nothing in the run cancels the speed of the machine out.
+LEAST_NOISE_ALONE = 0.5
 
 REGRESSION, IMPROVEMENT, STEADY = "regression", "improvement", "within noise"
 
@@ -56,7 +58,7 @@ def verdicts(old: Result, new: Result) -> Iterator[Verdict]:
         basis = _basis(old, new, row)
         speed_before, speed_now = _speeds(old, before, basis), _speeds(new, row, basis)
         if speed_before and speed_now:
-            noise = max(LEAST_NOISE, spread(speed_before) + spread(speed_now))
+            noise = max(LEAST_NOISE if basis else LEAST_NOISE_ALONE, spread(speed_before) + spread(speed_now))
             yield Verdict(row, median(speed_now) / median(speed_before), noise, basis)
 
 

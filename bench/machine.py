@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -59,7 +60,7 @@ def versions() -> dict[str, str]:
         except metadata.PackageNotFoundError:
             found[package] = "not installed"
     server = shutil.which("redis-server")
-    found["redis-server"] = _output([server, "--version"]) if server else "not installed"
+    found["redis-server"] = _server_version(server) if server else "not installed"
     return found
 
 
@@ -76,6 +77,11 @@ def memory_mb() -> float:
         if line.startswith("VmRSS:"):
             return int(line.split()[1]) / 1024
     return 0.0
+
+
+def _server_version(server: str) -> str:
+    found = re.search(r"v=(\S+)", _output([server, "--version"]))
+    return found[1] if found else "unknown"
 
 
 def _processor() -> str:

@@ -51,9 +51,10 @@ def section(result: Result) -> str:
                 (path, figure(row.figure, row.unit), *(_cell(result, point, row, each) for each in COLUMNS.values()))
             )
     return (
-        f"How many times as fast as each of the others Pronto is, in one run, at the same durability "
-        f"({machine['processor']}, {machine['cores']} cores, {facts['file_system']['type']}, {facts['kernel']}, "
-        f"Python {facts['versions']['python']}; {facts['kind']} run of {facts['date']}, commit {facts['commit']}):\n\n"
+        "How many times as fast as each of the others Pronto is, in one run, at the same durability (beside `off`: "
+        "the weakest that the other has). Below 1 Pronto is the slower one. Measured on "
+        f"{machine['processor']}, {machine['cores']} cores, {facts['file_system']['type']}, {facts['kernel']}, "
+        f"Python {facts['versions']['python']}; {facts['kind']} run of {facts['date']}, commit {facts['commit']}.\n\n"
         + table(("path", "Pronto", *COLUMNS), rows)
     )
 

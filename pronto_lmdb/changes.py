@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from pronto_lmdb.commit import Commit
 
 SWEEP_BATCH = 10_000
+# The end of the year 9999, the last one a datetime can show.
+LAST_INSTANT = 253_402_300_799_999_999
 
 
 def live_record(commit: Commit, key: bytes) -> bytes | None:
@@ -116,4 +118,4 @@ def drop_default(commit: Commit, name: bytes) -> None:
 
 def deadline(lifetime: int) -> int:
     """Return the instant at which a lifetime that begins now ends, in microseconds."""
-    return clock.now() + lifetime
+    return min(clock.now() + lifetime, LAST_INSTANT)

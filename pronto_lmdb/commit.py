@@ -7,13 +7,19 @@ import lmdb
 from pronto_lmdb.environment import StaleEnvironment
 from pronto_lmdb.errors import ConflictError, ProntoError
 from pronto_lmdb.identity import State
-from pronto_lmdb.record import STATE
+from pronto_lmdb.pool import pool
+from pronto_lmdb.record import IDENTITY, STATE
 from pronto_lmdb.translation import translated
+from pronto_lmdb.writer_lock import Turn
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pronto_lmdb.environment import Environment
     from pronto_lmdb.home import Home
+
+
+# Entries that exist from the beginning: writing them anew takes no room.
+_KEPT_BY_ALL = (IDENTITY, STATE)
 
 
 class Commit:
@@ -34,7 +40,7 @@ class Commit:
 
     """
 
-    __slots__ = ("_environment", "_failure", "_home", "_log", "_timeout", "state", "txn")
+    __slots__ = ("_environment", "_failure", "_home", "_log", "_timeout", "_turn", "state", "txn")
 
     txn: lmdb.Transaction[bytes]
     state: State
@@ -45,22 +51,35 @@ class Commit:
         self._timeout = timeout
         self._log: list[tuple[bytes, bytes | None]] = []
         self._failure: ProntoError | None = None
-        environment.lock_writer(timeout)
+        self._turn = Turn()
+        environment.lock_writer(self._turn, timeout)
         try:
             self.txn = environment.begin_write()
             try:
                 self.state = State.decode(self.txn.get(STATE), environment.path)
-                if home is not None and self.state.generation != home.generation and not home.holds(self.txn):
+                if home is not None and self.state.generation != home.generation and not home.owns(self.txn):
                     raise StaleEnvironment
             except BaseException:
                 self.txn.abort()
                 raise
         except lmdb.Error as error:
-            environment.unlock_writer()
+            self._leave()
             raise translated(error, environment.path) from error
         except BaseException:
-            environment.unlock_writer()
+            self._leave()
             raise
+
+    def _leave(self) -> None:
+        environment = self._environment
+        environment.unlock_writer(self._turn)
+        if not environment.owners:
+            pool.close_unowned(environment)
+
+    def __del__(self) -> None:
+        # Ctrl-C may strike between taking the lock and whoever would give it back.
+        turn = getattr(self, "_turn", None)
+        if turn is not None and not self._environment.abandoned:
+            self._environment.unlock_writer(turn)
 
     # -- changes -----------------------------------------------------------------------------------------------
 
@@ -76,7 +95,7 @@ class Commit:
         except lmdb.MapFullError:
             self._regrow()
         except lmdb.Error as error:
-            raise self._failed(error) from error
+            raise self.failed(error) from error
 
     def put_many(self, entries: list[tuple[bytes, bytes]]) -> None:
         """Write many entries, in half the time that so many calls of :meth:`put` take."""
@@ -86,7 +105,7 @@ class Commit:
         except lmdb.MapFullError:
             self._regrow()
         except lmdb.Error as error:
-            raise self._failed(error) from error
+            raise self.failed(error) from error
 
     def delete(self, key: bytes) -> bool:
         """Remove an entry; tell whether it was there."""
@@ -97,12 +116,12 @@ class Commit:
             self._regrow()
             return True
         except lmdb.Error as error:
-            raise self._failed(error) from error
+            raise self.failed(error) from error
         if found:
             self._log.append((key, None))
         return found
 
-    def _failed(self, error: lmdb.Error) -> ProntoError:
+    def failed(self, error: lmdb.Error) -> ProntoError:
         """Return what is wrong: after a failure LMDB only says that the transaction is over."""
         return self._failure or translated(error, self._environment.path)
 
@@ -110,7 +129,7 @@ class Commit:
         """Begin anew in a larger map and repeat what was done so far."""
         while True:
             self.txn.abort()
-            only_deletes = all(value is None for key, value in self._log if key != STATE)
+            only_deletes = all(value is None for key, value in self._log if key not in _KEPT_BY_ALL)
             try:
                 self._environment.grow(self._timeout, only_deletes=only_deletes)
             except ProntoError as error:
@@ -161,12 +180,12 @@ class Commit:
             environment.restore_quota()
         except lmdb.Error as error:
             self.txn.abort()
-            raise self._failed(error) from error
+            raise self.failed(error) from error
         except BaseException:
             self.txn.abort()
             raise
         finally:
-            environment.unlock_writer()
+            self._leave()
 
     def abort(self) -> None:
         """Drop the changes and let the next writer in."""
@@ -175,4 +194,4 @@ class Commit:
         try:
             self.txn.abort()
         finally:
-            self._environment.unlock_writer()
+            self._leave()

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from itertools import islice
 
 import lmdb
 
-from pronto_lmdb.environment import MAX_READERS, MIB
-from pronto_lmdb.files import PRIVATE_DIRECTORY, PRIVATE_FILE, sync_directory
+from pronto_lmdb.data_files import reserve_lock_file
+from pronto_lmdb.environment import LOCK_FILE, MAX_READERS, MIB
+from pronto_lmdb.files import PRIVATE_DIRECTORY, PRIVATE_FILE, FileLock, remove_tree, sync_directory
 from pronto_lmdb.record import IDENTITY, STATE
 from pronto_lmdb.translation import translated
 
@@ -35,24 +37,32 @@ def build(path: str, identity: Identity, state: State, entries: Iterable[tuple[b
     """
     try:
         os.mkdir(path, PRIVATE_DIRECTORY)
-        # Nobody else can know the directory yet, so one flush at the end will do. The lock file is made here too:
-        # its first page fault would wait for the disk if it came right behind that flush.
-        handle = lmdb.open(path, map_size=MIB, mode=PRIVATE_FILE, sync=False, metasync=False, max_readers=MAX_READERS)
-        try:
-            _fill(handle, [(IDENTITY, identity.encode()), (STATE, state.encode())])
-            batch: list[tuple[bytes, bytes]] = []
-            for entry in entries:
-                batch.append(entry)
-                if len(batch) == _BATCH:
-                    _fill(handle, batch)
-                    batch = []
-            _fill(handle, batch)
-            handle.sync(True)
-        finally:
-            handle.close()
+        _build(path, [(IDENTITY, identity.encode()), (STATE, state.encode())], entries)
         sync_directory(path)
     except (lmdb.Error, OSError) as error:
+        remove_tree(path)
         raise translated(error, path) from error
+    except BaseException:
+        remove_tree(path)
+        raise
+
+
+def _build(path: str, first: list[tuple[bytes, bytes]], entries: Iterable[tuple[bytes, bytes]]) -> None:
+    # Nobody else can know the directory yet, so one flush at the end will do. The lock files are made here too: their
+    # first page fault would wait for the disk if it came right behind that flush.
+    reserve_lock_file(path)
+    lock = FileLock(os.path.join(path, LOCK_FILE))
+    lock.open()
+    lock.close()
+    handle = lmdb.open(path, map_size=MIB, mode=PRIVATE_FILE, sync=False, metasync=False, max_readers=MAX_READERS)
+    try:
+        _fill(handle, first)
+        rest = iter(entries)
+        while batch := list(islice(rest, _BATCH)):
+            _fill(handle, batch)
+        handle.sync(True)
+    finally:
+        handle.close()
 
 
 def _fill(handle: lmdb.Environment, entries: list[tuple[bytes, bytes]]) -> None:

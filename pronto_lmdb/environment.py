@@ -5,8 +5,8 @@ What holds here (measured, see docs/design.md):
 * A point read takes no lock. If the handle is closed or resized under it, LMDB reports that safely, the reader
   notices and repeats the read.
 * A view *pins* the handle: while there is a pin, nothing closes or resizes it.
-* A writer holds the writer lock: a mutex between threads, then a file lock between processes, both with a
-  time-out. LMDB's own writer mutex, which waits for ever, is taken inside it and therefore never contended.
+* A writer holds the :class:`WriterLock`, between threads first and then between processes, both with a time-out.
+  LMDB's own writer mutex, which waits for ever, is taken inside it and therefore never contended.
 * The map is a reservation of address space, not of disk or memory. It is large from the start, and doubles when
   it is full; never with ``writemap``, which corrupts files that several processes let grow.
 """
@@ -15,16 +15,18 @@ from __future__ import annotations
 
 import os
 import sys
-from _thread import allocate_lock, get_ident
+from _thread import get_ident
 from time import monotonic, sleep
 
 import lmdb
 
+from pronto_lmdb.data_files import DATA_FILE, LOCK_TABLE, is_on_readonly_file_system, is_sound, reserve_lock_file
 from pronto_lmdb.errors import ConflictError, CorruptStoreError, LockTimeoutError, ReadOnlyError, StoreFullError
-from pronto_lmdb.files import PRIVATE_FILE, FileLock
+from pronto_lmdb.files import PRIVATE_FILE
 from pronto_lmdb.identity import Identity, State
 from pronto_lmdb.record import IDENTITY, STATE
 from pronto_lmdb.translation import translated
+from pronto_lmdb.writer_lock import Turn, WriterLock
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,7 +35,6 @@ if TYPE_CHECKING:
 
     from pronto_lmdb.home import Home
 
-    Absent = TypeVar("Absent")
     Result = TypeVar("Result")
 
 MIB = 1024 * 1024
@@ -43,7 +44,6 @@ SMALLEST_MAP = 1 * MIB
 # What an address at its quota may use beyond it, to record deletions.
 QUOTA_SLACK = 1 * MIB
 MAX_READERS = 2048
-DATA_FILE = "data.mdb"
 LOCK_FILE = "lock"
 
 _PAUSE = 1e-3
@@ -69,7 +69,7 @@ class Environment:
     """
 
     __slots__ = (
-        "_closing", "_handle", "_map_size", "_mutex", "_name", "_pins", "_process_lock", "_quota", "_writer",
+        "_closing", "_handle", "_map_size", "_name", "_pins", "_quota", "_writer_lock",
         "abandoned", "begin", "closed", "epoch", "home", "owners", "path", "readonly", "used",
     )  # fmt: skip
 
@@ -86,17 +86,17 @@ class Environment:
         self.home: Home | None = None
         self._closing = False
         self._pins: list[int] = []
-        self._mutex = allocate_lock()
-        self._writer = 0
-        self._process_lock = FileLock(os.path.join(path, LOCK_FILE))
+        self._writer_lock = WriterLock(os.path.join(path, LOCK_FILE))
         self._open()
 
     # -- opening and closing -----------------------------------------------------------------------------------
 
     def _open(self) -> None:
-        self._map_size = INITIAL_MAP
+        self._map_size = _first_map()
         self._attach(self._open_handle(sync=True))
         try:
+            if not self.readonly:
+                self._writer_lock.open()
             self._refuse_truncated()
             self._handle.reader_check()
             identity, _ = self.describe()
@@ -107,15 +107,23 @@ class Environment:
                 self._handle.close()
                 self._attach(self._open_handle(sync=False))
             if self._quota is not None and not self.readonly:
-                self._set_map(self._quota)
-        except lmdb.Error as error:
-            self._handle.close()
+                self._set_map(min(self._quota, self._map_size))
+        except (lmdb.Error, OSError) as error:
+            self._close()
             raise translated(error, self.path) from error
         except BaseException:
-            self._handle.close()
+            self._close()
             raise
 
+    def _close(self) -> None:
+        self.closed = True
+        self._handle.close()
+        self._writer_lock.close()
+
     def _open_handle(self, *, sync: bool) -> lmdb.Environment:
+        lock = not self.readonly or self._is_lockable()
+        if not self.readonly:
+            reserve_lock_file(self.path)
         for _ in range(_ATTEMPTS):
             try:
                 return lmdb.open(
@@ -124,7 +132,7 @@ class Environment:
                     mode=PRIVATE_FILE,
                     create=False,
                     readonly=self.readonly,
-                    lock=not self.readonly or os.access(os.path.join(self.path, "lock.mdb"), os.W_OK),
+                    lock=lock,
                     sync=sync,
                     metasync=sync,
                     max_readers=MAX_READERS,
@@ -140,6 +148,22 @@ class Environment:
                 raise translated(error, self.path) from error
         raise LockTimeoutError(f"{self.path} grew faster than it could be opened.", "Try again.")
 
+    def _is_lockable(self) -> bool:
+        """Tell whether a reader can be seen by writers; it must be, unless nobody can write at all.
+
+        Raises:
+            ReadOnlyError: if somebody else may write, and this process cannot protect what it reads.
+
+        """
+        lock_file = os.path.join(self.path, LOCK_TABLE)
+        if os.access(lock_file, os.W_OK):
+            return True
+        if os.path.exists(lock_file) and not is_on_readonly_file_system(self.path):
+            raise ReadOnlyError(
+                f"{lock_file} cannot be written, as reading beside a writer needs.", "Check its owner and permissions."
+            )
+        return False
+
     def _attach(self, handle: lmdb.Environment) -> None:
         self._handle = handle
         self.begin = handle.begin
@@ -154,14 +178,15 @@ class Environment:
 
     def describe(self) -> tuple[Identity, State]:
         """Return identity and state as they are on disk now, whoever the owner is."""
-        stored = self.read(lambda txn: (txn.get(IDENTITY), txn.get(STATE)), (None, None))
+        stored = self.read(lambda txn: (txn.get(IDENTITY), txn.get(STATE)))
         return Identity.decode(stored[0], self.path), State.decode(stored[1], self.path)
 
     def try_close(self) -> bool:
         """Close the handle unless somebody pins it or writes; tell whether it is closed."""
+        turn = Turn()
         if self.closed:
             return True
-        if not self._mutex.acquire(blocking=False):
+        if not self._writer_lock.enter(turn):
             return False
         try:
             # A reader that pins sets its mark first and then looks at ours, so one of the two always notices.
@@ -172,17 +197,18 @@ class Environment:
             self.epoch += 1
             self.closed = True
             self._handle.close()
-            self._process_lock.close()
             return True
         finally:
-            self._mutex.release()
+            self._writer_lock.leave(turn)
+            if self.closed:
+                self._writer_lock.close()
 
     def abandon(self) -> lmdb.Environment:
         """Give up a handle inherited by a fork: returned, so that it is kept and never closed."""
         self.epoch += 1
         self.closed = self.abandoned = True
         self.begin = _refuse_inherited
-        self._process_lock.close()
+        self._writer_lock.close()
         return self._handle
 
     def has_moved(self, epoch: int) -> bool:
@@ -245,12 +271,17 @@ class Environment:
             self._handle.reader_check()  # killed processes keep their slots until somebody looks
             return self.begin()
 
-    def read(self, operation: Callable[[lmdb.Transaction[bytes]], Result], absent: Absent) -> Result | Absent:
-        """Run an operation on a read transaction, pinned; return ``absent`` if the handle is closed."""
+    def read(self, operation: Callable[[lmdb.Transaction[bytes]], Result]) -> Result:
+        """Run an operation on a read transaction, pinned.
+
+        Raises:
+            StaleEnvironment: if the handle is closed.
+
+        """
         try:
             txn = self.begin_pinned()
             if txn is None:
-                return absent
+                raise StaleEnvironment
             try:
                 return operation(txn)
             finally:
@@ -281,7 +312,7 @@ class Environment:
 
     # -- writing -----------------------------------------------------------------------------------------------
 
-    def lock_writer(self, timeout: float) -> None:
+    def lock_writer(self, turn: Turn, timeout: float) -> None:
         """Become the only writer among all threads and processes.
 
         Raises:
@@ -293,37 +324,18 @@ class Environment:
         """
         if self.readonly:
             raise ReadOnlyError(f"{self.path} cannot be written.", "Check its owner and permissions.")
-        if self._writer == get_ident():
-            raise ConflictError(
-                f"This thread has a transaction open on {self._name}.",
-                "Use the verbs of the transaction until it ends.",
-            )
-        if not self._mutex.acquire(blocking=False):
-            timeout = self._wait_for_threads(timeout)
+        timeout = self._writer_lock.wait_for_threads(turn, self._name, timeout)
         try:
             if self.closed:
                 raise StaleEnvironment
-            self._process_lock.acquire(timeout)
+            self._writer_lock.wait_for_processes(timeout)
         except BaseException:
-            self._mutex.release()
+            self._writer_lock.leave(turn)
             raise
-        self._writer = get_ident()
 
-    def _wait_for_threads(self, timeout: float) -> float:
-        """Wait for the mutex; return what is left of the timeout."""
-        started = monotonic()
-        if not self._mutex.acquire(timeout=timeout):
-            raise LockTimeoutError(
-                f"{self._name} was being written by another thread for {timeout:g} s.",
-                "Try again, or allow a longer timeout.",
-            )
-        return max(0.0, timeout - (monotonic() - started))
-
-    def unlock_writer(self) -> None:
-        """Let the next writer in."""
-        self._writer = 0
-        self._process_lock.release()
-        self._mutex.release()
+    def unlock_writer(self, turn: Turn) -> None:
+        """Let the next writer in; does nothing for whoever is not the writer."""
+        self._writer_lock.leave(turn)
 
     def begin_write(self) -> lmdb.Transaction[bytes]:
         """Begin LMDB's write transaction; the caller holds the writer lock."""
@@ -349,7 +361,9 @@ class Environment:
         """
         target = self._map_size * 2
         quota = self._quota
-        if quota is not None:
+        if quota is not None and self._map_size < quota:
+            target = min(target, quota)
+        elif quota is not None:
             target = quota + QUOTA_SLACK
             if not only_deletes or self._map_size >= target:
                 raise StoreFullError(
@@ -366,16 +380,17 @@ class Environment:
             self._resize(quota, 0)
 
     def _adopt_size(self) -> None:
-        """Follow a file that another process let grow; the caller holds the mutex."""
+        """Follow a file that another process let grow; other writers of this process are kept out."""
         self._resize(0, _ATTEMPTS * _PAUSE)
 
     def _follow_growth(self) -> None:
         """Let a reader go on that found the file larger than the map."""
-        if self._mutex.acquire(blocking=False):
+        turn = Turn()
+        if self._writer_lock.enter(turn):
             try:
                 self._adopt_size()
             finally:
-                self._mutex.release()
+                self._writer_lock.leave(turn)
         else:
             sleep(_PAUSE)  # a writer of this process is inside: it follows, or has done so
 
@@ -410,14 +425,11 @@ def _refuse_inherited() -> lmdb.Transaction[bytes]:
     raise lmdb.Error("inherited by a fork")
 
 
-def is_sound(path: str) -> bool:
-    """Tell whether the environment in a directory is structurally whole, without giving it to LMDB.
+def _first_map() -> int:
+    """Return the size of a map at opening: a small part of the address space, where that is limited."""
+    if sys.platform == "win32":
+        return INITIAL_MAP
+    from resource import RLIM_INFINITY, RLIMIT_AS, getrlimit
 
-    LMDB aborts the process on some torn files.
-    """
-    from lmdb.verify import VerifyError, verify
-
-    try:
-        return not verify(path, subdir=True)  # type: ignore[no-untyped-call]
-    except (OSError, VerifyError):
-        return False
+    limit = getrlimit(RLIMIT_AS)[0]
+    return INITIAL_MAP if limit == RLIM_INFINITY else max(SMALLEST_MAP, min(INITIAL_MAP, limit // 1024))

@@ -149,8 +149,7 @@ class FileLock:
             ReadOnlyError: if the lock file cannot be opened for writing.
 
         """
-        if self._descriptor < 0:
-            self._open()
+        self.open()
         try:
             _try_lock(self._descriptor)
         except (BlockingIOError, PermissionError):
@@ -171,8 +170,9 @@ class FileLock:
         )
 
     def release(self) -> None:
-        """Give the lock back."""
-        _unlock(self._descriptor)
+        """Give the lock back, for the copies of the descriptor that a fork made as well; idempotent."""
+        if self._descriptor >= 0:
+            _unlock(self._descriptor)
 
     def close(self) -> None:
         """Close the descriptor; a lock held through it is gone with it."""
@@ -180,7 +180,15 @@ class FileLock:
             os.close(self._descriptor)
             self._descriptor = -1
 
-    def _open(self) -> None:
+    def open(self) -> None:
+        """Open the lock file.
+
+        Raises:
+            ReadOnlyError, StoreFullError: where the system refuses.
+
+        """
+        if self._descriptor >= 0:
+            return
         try:
             self._descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, PRIVATE_FILE)
         except OSError as error:

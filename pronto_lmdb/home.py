@@ -38,9 +38,16 @@ class Home:
         self.seen = -1
 
     def holds(self, txn: lmdb.Transaction[bytes]) -> bool:
-        """Tell whether a transaction shows the live home of the owner."""
+        """Tell whether a read transaction shows the live home of the owner, and remember it."""
         if txn.id() == self.seen:
             return True
+        mine = self.owns(txn)
+        if mine:
+            self.seen = txn.id()
+        return mine
+
+    def owns(self, txn: lmdb.Transaction[bytes]) -> bool:
+        """Tell the same of any transaction. The id of one that writes means nothing before it is committed."""
         path = self.environment.path
         state = State.decode(txn.get(STATE), path)
         identity = Identity.decode(txn.get(IDENTITY), path)
@@ -48,9 +55,8 @@ class Home:
             return False
         self.identity = identity
         self.generation = state.generation
-        self.seen = txn.id()
         return True
 
     def is_current(self) -> bool:
         """Tell whether this is, at this moment, the live home of the owner."""
-        return self.environment.read(self.holds, absent=False)
+        return self.environment.read(self.holds)

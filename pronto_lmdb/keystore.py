@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from _thread import get_ident
+from contextlib import suppress
 from time import sleep
 
 import lmdb
@@ -135,10 +136,9 @@ class Keystore(WriteVerbs):
             if home is None:
                 return Stats(0, 0, 0, 0, 0, None, self._store.durability)
             environment = home.environment
-            measured = environment.read(_measured(environment), None)
-            if measured is not None:
+            with suppress(StaleEnvironment):
+                records, expired, revision, bytes_used = environment.read(_measured(environment))
                 break
-        records, expired, revision, bytes_used = measured
         try:
             with os.scandir(environment.path) as files:
                 on_disk = sum(_allocated(file.stat()) for file in files)

@@ -15,12 +15,13 @@ from pronto_lmdb import clock
 from pronto_lmdb.address import Address
 from pronto_lmdb.commit import Commit
 from pronto_lmdb.creation import build
-from pronto_lmdb.environment import is_sound
+from pronto_lmdb.data_files import DATA_FILE, is_sound
+from pronto_lmdb.environment import StaleEnvironment
 from pronto_lmdb.errors import (
     AddressExistsError,
     AddressNotFoundError,
     CorruptStoreError,
-    LockTimeoutError,
+    ProntoError,
 )
 from pronto_lmdb.files import (
     FileLock,
@@ -92,17 +93,20 @@ class Lifecycle:
         ):
             make_directory(directory)
         lock = FileLock(self._layout.lifecycle_lock)
+        pool.passing_locks.add(lock)
         try:
             lock.acquire(self._timeout if timeout is None else timeout)
             self._ensure_registry()
             self._resume()
             yield
         finally:
+            lock.release()
             lock.close()
+            pool.passing_locks.discard(lock)
 
     def finish_pending(self) -> None:
         """Finish or sweep what a killed process left; does nothing while another one is at work."""
-        with suppress(LockTimeoutError), self.locked(timeout=0):
+        with suppress(ProntoError), self.locked(timeout=0):  # what is wrong shows when it matters
             return
 
     def _resume(self) -> None:
@@ -120,10 +124,11 @@ class Lifecycle:
     def _finish(self, note: dict[str, Any]) -> None:
         if note["operation"] == "create":
             self._finish_creation(note["built"])
-        elif any(os.path.isdir(note[place]) for place in ("source", "target")):
-            self._steps[note["operation"]](note)
-        else:
+        elif not any(os.path.isdir(note[place]) for place in ("source", "target")):
             self.rebuild_registry()  # somebody removed the directory itself: there is nothing left to finish
+        elif self._generation(note) != note["generation"]:
+            self._steps[note["operation"]](note)
+        # Otherwise it never came to its first commit: it has not happened, and the address may have lived on.
 
     @contextmanager
     def _noted(self, **note: Any) -> Iterator[dict[str, Any]]:
@@ -133,19 +138,18 @@ class Lifecycle:
         later is finished by whoever comes next.
         """
         path = os.path.join(self._layout.pending, f"{os.urandom(8).hex()}.json")
-        before = self._generation(note)
+        note["generation"] = self._generation(note)
         write_durably(path, json.dumps(note))
         try:
             yield note
         except BaseException:
-            if self._generation(note) == before:
+            if self._generation(note) == note["generation"]:
                 os.unlink(path)
             raise
         os.unlink(path)
 
     def _generation(self, note: dict[str, Any]) -> int:
-        _, state = self._either(note).describe()
-        return state.generation
+        return self._describe(note)[1].generation
 
     # -- create ------------------------------------------------------------------------------------------------
 
@@ -170,6 +174,7 @@ class Lifecycle:
             build(built, identity, state)
             self._publish(identity, built, home)
             return home
+        _refuse_nested(place)
         make_directory(os.path.dirname(place))
         built = f"{place}.new-{identity.id}"
         note = os.path.join(self._layout.pending, f"{identity.id}.json")
@@ -189,10 +194,11 @@ class Lifecycle:
         """Move a half-made address to its place if the catalog has it; otherwise nobody was told of it."""
         if not os.path.isdir(built):
             return
-        environment = pool.peek(built, self._owner) if is_sound(built) else None
-        if environment is not None:
-            identity, _ = environment.describe()
-            pool.discard(environment)
+        described = None
+        with suppress(CorruptStoreError):  # killed before its first entries
+            described = pool.describe(built, self._owner) if is_sound(built) else None
+        if described is not None:
+            identity, _ = described
             placed = self._registry.find(Address.parse(identity.address)) if identity.address else None
             if placed is not None and placed.identity.id == identity.id:
                 with suppress(AddressExistsError):  # something else took the place: nobody was told of this one
@@ -219,16 +225,15 @@ class Lifecycle:
 
     def _next_deletion(self) -> int:
         """Return a number greater than those of all deletions before, even if the clock was set back."""
-        numbers = (int(item.trash_id.partition("-")[0]) for item in self._registry.trash())
-        return max(clock.now(), max(numbers, default=0) + 1)
+        numbers = [item.trash_id.partition("-")[0] for item in self._registry.trash()]
+        return max(clock.now(), *(int(number) + 1 for number in numbers if number.isdecimal()), 0)
 
     def _finish_delete(self, note: dict[str, Any]) -> None:
-        environment = self._either(note)
-        identity, state = environment.describe()
+        identity, state = self._describe(note)
         if state.status == LIVE:
             identity = identity.changed(deleted_at=clock.now())
-            state = self._reinscribe(environment, identity, status=DELETED)
-        self._move(environment, note)
+            state = self._reinscribe(note, identity, status=DELETED)
+        self._move(note)
         if not self._layout.is_inside(note["target"]):
             write_durably(self._pointer(note["trash_id"]), note["target"])
 
@@ -264,13 +269,12 @@ class Lifecycle:
                 self._finish_undelete(note)
 
     def _finish_undelete(self, note: dict[str, Any]) -> None:
-        environment = self._either(note)
-        identity, state = environment.describe()
+        identity, state = self._describe(note)
         if state.status != LIVE:
             identity = identity.changed(address=note["address"], deleted_at=None)
-            self._reinscribe(environment, identity, status=LIVE, floor=self._registry.floor(note["address"]))
+            self._reinscribe(note, identity, status=LIVE, floor=self._registry.floor(note["address"]))
         self._remember_place(note["address"], note["target"])
-        self._move(environment, note)
+        self._move(note)
 
         def record(commit: Commit) -> None:
             self._registry.remove_trash_in(commit, note["trash_id"])
@@ -298,14 +302,13 @@ class Lifecycle:
                 self._finish_rename(note)
 
     def _finish_rename(self, note: dict[str, Any]) -> None:
-        environment = self._either(note)
-        identity, state = environment.describe()
+        identity, state = self._describe(note)
         if identity.address != note["address"]:
             identity = identity.changed(address=note["address"])
             floor = self._registry.floor(note["address"])
-            state = self._reinscribe(environment, identity, status=LIVE, floor=floor)
+            state = self._reinscribe(note, identity, status=LIVE, floor=floor)
         self._remember_place(note["address"], note["target"])
-        self._move(environment, note)
+        self._move(note)
 
         def record(commit: Commit) -> None:
             self._registry.remove_in(commit, note["old"])
@@ -356,9 +359,7 @@ class Lifecycle:
         catalog = dict(self._survey.catalog())
 
         def record(commit: Commit) -> None:
-            self._registry.clear_addresses_in(commit)
-            for key, value in catalog.items():
-                commit.put(key, value)
+            self._registry.restore_in(commit, catalog)
 
         self._registry.change(record)
         return sum(1 for _ in self._registry.addresses())
@@ -383,24 +384,34 @@ class Lifecycle:
                 return environment
         raise CorruptStoreError(f"{note['source']} has gone.", "Restore it from a snapshot.")
 
-    def _reinscribe(self, environment: Environment, identity: Identity, *, status: int, floor: int = 0) -> State:
-        """Write a new identity and status, durably: whoever has the environment open notices before its next use."""
-        commit = Commit(environment, None, self._timeout)
-        try:
-            state = commit.state
-            state.status = status
-            state.generation += 1
-            state.revision = max(state.revision, floor)
-            commit.put(IDENTITY, identity.encode())
-        except BaseException:
-            commit.abort()
-            raise
-        commit.commit()
-        environment.sync()
-        return state
+    def _describe(self, note: dict[str, Any]) -> tuple[Identity, State]:
+        while True:
+            with suppress(StaleEnvironment):  # closed in between, to make room for others
+                return self._either(note).describe()
 
-    def _move(self, environment: Environment, note: dict[str, Any]) -> None:
-        pool.discard(environment)
+    def _reinscribe(self, note: dict[str, Any], identity: Identity, *, status: int, floor: int = 0) -> State:
+        """Write a new identity and status, durably: whoever has the environment open notices before its next use."""
+        while True:
+            environment = self._either(note)
+            try:
+                commit = Commit(environment, None, self._timeout)
+            except StaleEnvironment:
+                continue
+            try:
+                state = commit.state
+                state.status = status
+                state.generation += 1
+                state.revision = max(state.revision, floor)
+                commit.put(IDENTITY, identity.encode())
+            except BaseException:
+                commit.abort()
+                raise
+            commit.commit()
+            environment.sync()
+            return state
+
+    def _move(self, note: dict[str, Any]) -> None:
+        pool.discard(self._either(note))
         if note["source"] != note["target"] and os.path.isdir(note["source"]):
             move(note["source"], note["target"])
 
@@ -424,3 +435,11 @@ class Lifecycle:
 def _refuse_occupied(path: str) -> None:
     if os.path.lexists(path) and not (os.path.isdir(path) and not os.listdir(path)):
         raise AddressExistsError(f"{path} exists and is not an empty directory.", "Move it away.")
+
+
+def _refuse_nested(path: str) -> None:
+    parent = os.path.dirname(path)
+    while parent != os.path.dirname(parent):
+        if os.path.exists(os.path.join(parent, DATA_FILE)):
+            raise AddressExistsError(f"{path} lies inside another environment, {parent}.", "Choose another path.")
+        parent = os.path.dirname(parent)

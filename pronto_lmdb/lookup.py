@@ -6,7 +6,8 @@ import os
 
 from pronto_lmdb.errors import CorruptStoreError
 from pronto_lmdb.files import read_text
-from pronto_lmdb.pool import pool
+from pronto_lmdb.pool import ForeignHomeError, pool
+from pronto_lmdb.translation import translated
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,17 +36,24 @@ class Lookup:
         """
         try:
             return self._open_placed(address)
-        except CorruptStoreError:
+        except ForeignHomeError:
             if self.is_pending():
                 return None  # halfway through a rename
             return self._open_placed(address)  # a rename that ended between two looks
 
     def _open_placed(self, address: Address) -> Home | None:
         home = pool.open(self._layout.home(address), str(address), self._owner)
-        if home is None:
-            place = read_text(self._layout.place(address))
-            if place is not None:
-                home = pool.open(self._layout.absolute(place), str(address), self._owner)
+        if home is not None:
+            return home
+        place = read_text(self._layout.place(address))
+        if place is None:
+            return None
+        path = self._layout.absolute(place)
+        home = pool.open(path, str(address), self._owner)
+        if home is None and not os.path.isdir(path) and not self.is_pending():
+            if read_text(self._layout.place(address)) == place:
+                raise CorruptStoreError(f"{address} lies in {path}, which is missing.", "Is that disk mounted?")
+            return None  # deleted between two looks
         return home
 
     def is_pending(self) -> bool:
@@ -55,3 +63,5 @@ class Lookup:
                 return next(notes, None) is not None
         except (FileNotFoundError, NotADirectoryError):
             return False
+        except OSError as error:
+            raise translated(error, self._layout.root) from error

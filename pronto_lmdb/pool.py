@@ -6,20 +6,25 @@ import os
 import sys
 from _thread import RLock
 
-from pronto_lmdb.environment import DATA_FILE, Environment
-from pronto_lmdb.errors import ConflictError, CorruptStoreError, StoreFullError
+from pronto_lmdb.data_files import identify
+from pronto_lmdb.environment import Environment
+from pronto_lmdb.errors import ConflictError, CorruptStoreError, LockTimeoutError, ProntoError, StoreFullError
 from pronto_lmdb.home import Home
 from pronto_lmdb.identity import LIVE
-from pronto_lmdb.translation import translated
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from pronto_lmdb.files import FileLock
+    from pronto_lmdb.identity import Identity, State
+
 # What one environment keeps open: data, lock and metadata descriptors of LMDB, and the writer lock.
 DESCRIPTORS_EACH = 4
 MOST_OPEN = 512
 FEWEST_OPEN = 8
+
+_ATTEMPTS = 100
 
 
 def capacity() -> int:
@@ -34,6 +39,10 @@ def capacity() -> int:
     return max(FEWEST_OPEN, min(MOST_OPEN, limit // 2 // DESCRIPTORS_EACH))
 
 
+class ForeignHomeError(CorruptStoreError):
+    """The directory of one address holds the environment of another."""
+
+
 class Pool:
     """All open environments of a process, by the identity of their data files.
 
@@ -43,6 +52,8 @@ class Pool:
 
     def __init__(self) -> None:
         self._inherited: set[tuple[int, int]] = set()
+        # Held for a moment by life-cycle operations; a fork in between must not keep a copy.
+        self.passing_locks: set[FileLock] = set()
         self._reset()
 
     def _reset(self) -> None:
@@ -62,7 +73,7 @@ class Pool:
             ``None`` if the directory holds no environment, or one that was deleted.
 
         Raises:
-            CorruptStoreError: if it belongs to another address.
+            ForeignHomeError: if it belongs to another address.
             ProntoError: what :class:`Environment` raises.
 
         """
@@ -75,7 +86,7 @@ class Pool:
                 return home
             identity, state = environment.describe()
             if identity.address != address:
-                raise CorruptStoreError(
+                raise ForeignHomeError(
                     f"{path} belongs to {identity.address or 'a registry'}, not to {address or 'the registry'}.",
                     "Was it copied by hand? Move it away.",
                 )
@@ -88,34 +99,49 @@ class Pool:
     def peek(self, path: str, owner: int) -> Environment | None:
         """Return the environment in a directory, whoever it belongs to and whatever its status."""
         with self._lock:
-            try:
-                stat = os.stat(os.path.join(path, DATA_FILE))
-            except (FileNotFoundError, NotADirectoryError):
-                return None
-            except OSError as error:
-                raise translated(error, path) from error
-            file = (stat.st_dev, stat.st_ino)
-            environment = self._open.get(file)
-            if environment is None:
-                if file in self._inherited:
-                    raise ConflictError(
-                        f"{path} was in use at the moment when this process was forked.",
-                        "Fork while no transaction or view is open, or start the process by spawn.",
-                    )
-                environment = self._open[file] = self._open_new(path)
-            environment.path = path
-            environment.owners.add(owner)
-            environment.used = True
-            return environment
+            for _ in range(_ATTEMPTS):
+                file = identify(path)
+                if file is None:
+                    return None
+                environment = self._open.get(file)
+                if environment is None:
+                    environment = self._open_new(path, file)
+                if environment is not None:
+                    environment.path = path
+                    environment.owners.add(owner)
+                    environment.used = True
+                    return environment
+            raise LockTimeoutError(f"{path} changes its owner all the time.", "Try again.")
 
-    def _open_new(self, path: str) -> Environment:
+    def describe(self, path: str, owner: int) -> tuple[Identity, State] | None:
+        """Return what the environment in a directory says of itself; ``None`` if there is none."""
+        with self._lock:
+            environment = self.peek(path, owner)
+            return None if environment is None else environment.describe()
+
+    def _open_new(self, path: str, file: tuple[int, int]) -> Environment | None:
+        """Open what was just seen in a directory; ``None`` if it has been replaced since."""
+        if file in self._inherited:
+            raise ConflictError(
+                f"{path} was in use at the moment when this process was forked.",
+                "Fork while no transaction or view is open, or start the process by spawn.",
+            )
         self._shrink(capacity() - 1)
         try:
-            return Environment(path)
+            environment = Environment(path)
         except StoreFullError:
             # Descriptors or address space: give back everything idle, then try once more.
             self._shrink(0)
-            return Environment(path)
+            environment = Environment(path)
+        except ProntoError:
+            if identify(path) != file:
+                return None
+            raise
+        if identify(path) != file:
+            environment.try_close()
+            return None
+        self._open[file] = environment
+        return environment
 
     def release(self, owner: int) -> None:
         """Forget a store; close what no other store uses."""
@@ -169,6 +195,9 @@ class Pool:
 
     def after_fork_in_child(self) -> None:
         """Begin empty. What was in use at the fork is left alone: closing it would harm the parent."""
+        for lock in self.passing_locks:
+            lock.close()
+        self.passing_locks.clear()
         inherited = self._open
         self._reset()
         self._inherited.update(inherited)

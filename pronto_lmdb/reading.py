@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import ItemsView, Iterable, Mapping, ValuesView
 
-from pronto_lmdb.errors import KeyNotFoundError
+from pronto_lmdb.errors import InvalidKeyError, InvalidValueError, KeyNotFoundError
 from pronto_lmdb.key import encode_bound, encode_key
 from pronto_lmdb.moment import Range
 from pronto_lmdb.record import NAMESPACE_TTL, decode_ttl, header_of, packed_value
@@ -99,6 +99,8 @@ class ReadVerbs(Mapping[str, Value]):
 
     def get_many(self, keys: Iterable[str]) -> dict[str, Value]:
         """Return the values of those keys that exist, all of one moment."""
+        if isinstance(keys, str):
+            raise InvalidKeyError("get_many() takes several keys, not one text.", "Pass a list.")
         wanted = [(key, encode_key(key)) for key in keys]
 
         def records(moment: Moment) -> list[tuple[str, bytes | None]]:
@@ -250,4 +252,6 @@ def _range(prefix: str, start: str | None, stop: str | None, *, reverse: bool) -
 
 
 def _left(limit: int | None) -> float:
+    if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int)):
+        raise InvalidValueError(f"The limit {limit!r} is no whole number.", "Pass an int, or None for all.")
     return float("inf") if limit is None else limit

@@ -6,6 +6,8 @@ is made anew from them.
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from msgpack import packb, unpackb
 
 from pronto_lmdb import clock
@@ -117,8 +119,14 @@ class Registry:
         """Return the stored form of an address."""
         return address_key(placed.identity.address), self._encode(placed)
 
-    def clear_addresses_in(self, commit: Commit) -> None:
-        """Strike all addresses, live and deleted, as part of a change."""
+    def restore_in(self, commit: Commit, catalog: dict[bytes, bytes]) -> None:
+        """Replace all addresses, live and deleted, as part of a change; used-up revisions stay used up."""
+        self._clear_addresses_in(commit)
+        for key, value in catalog.items():
+            if not key.startswith(_FLOOR) or value > (commit.get(key) or b""):
+                commit.put(key, value)
+
+    def _clear_addresses_in(self, commit: Commit) -> None:
         cursor = commit.txn.cursor()
         known = list(cursor.iternext(keys=True, values=False)) if cursor.set_range(_TRASH) else []
         for key in known:
@@ -233,10 +241,12 @@ class Registry:
             return
 
     def _read(self, operation: Callable[[Moment], Result], absent: Absent) -> Result | Absent:
-        home = self._opened()
-        if home is None:
-            return absent
-        return home.environment.read(lambda txn: operation(Moment(txn, clock.now())), absent)
+        while True:
+            home = self._opened()
+            if home is None:
+                return absent
+            with suppress(StaleEnvironment):  # closed in between, to make room for others: look again
+                return home.environment.read(lambda txn: operation(Moment(txn, clock.now())))
 
     def _opened(self) -> Home | None:
         # Looked up each time: the registry may be lost and made anew while it is open here.

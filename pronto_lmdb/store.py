@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from itertools import count
 
 from pronto_lmdb import clock
@@ -27,7 +28,7 @@ from pronto_lmdb.values import is_encodable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
     from types import TracebackType
     from typing import Any, Self
 
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
 # What an address can hold at least: below this LMDB has no room to move.
 SMALLEST_QUOTA = 64 * 1024
+GREATEST_QUOTA = 2**46
 
 # Longer ones overflow the waiting calls of the system.
 _LONGEST_TIMEOUT = 1e6
@@ -90,8 +92,12 @@ class Store:
     ) -> None:
         if durability is not None:
             checked("durability", durability)
+        if isinstance(timeout, bool) or not isinstance(timeout, int | float):
+            raise InvalidValueError(f"The timeout {timeout!r} is no number.", "Give seconds, 0 or more.")
         checked("timeout", str(timeout))
         self.path = os.path.realpath(default_root() if path is None else os.fsdecode(path))
+        if not is_encodable(self.path) or "\0" in self.path:
+            raise InvalidValueError(f"The path {self.path!a} cannot be used.", "Use UTF-8 without NUL.")
         self.creates = create
         self.readonly = readonly
         self.timeout = min(timeout, _LONGEST_TIMEOUT)
@@ -415,7 +421,11 @@ def _checked_path(path: str | os.PathLike[str], layout: Layout) -> str:
 def _checked_quota(max_bytes: int | None) -> int | None:
     if max_bytes is None:
         return None
-    if isinstance(max_bytes, bool) or not isinstance(max_bytes, int) or max_bytes < SMALLEST_QUOTA:
+    if (
+        isinstance(max_bytes, bool)
+        or not isinstance(max_bytes, int)
+        or not SMALLEST_QUOTA <= max_bytes <= GREATEST_QUOTA
+    ):
         raise InvalidValueError(
             f"A quota of {max_bytes!r} is not possible.",
             f"Give a number of bytes, at least {SMALLEST_QUOTA:,}.",
@@ -424,6 +434,8 @@ def _checked_quota(max_bytes: int | None) -> int | None:
 
 
 def _checked_labels(labels: Mapping[str, str]) -> dict[str, str]:
+    if not isinstance(labels, Mapping):
+        raise InvalidValueError(f"Labels are text by name, not {type(labels).__name__}.", "Pass a dict.")
     for name, text in labels.items():
         if not (isinstance(name, str) and isinstance(text, str) and is_encodable(name) and is_encodable(text)):
             raise InvalidValueError(f"The label {name!r}: {text!r} is not text.", "Labels are text by name.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 
+from pronto_lmdb.address import Address
 from pronto_lmdb.errors import CorruptStoreError, FormatVersionError
 from pronto_lmdb.files import read_text
 from pronto_lmdb.identity import DELETED, LIVE
@@ -41,7 +42,7 @@ class Survey:
         """Yield the registry's entries for all keystores that can be found, live and deleted."""
         floors: dict[str, int] = {}
         for placed, state in self._surveyed(self._known_directories()):
-            if state.status == LIVE:
+            if state.status == LIVE and self._is_at_home(placed):
                 yield self._registry.address_entry(placed)
         for placed, state in self._surveyed(self._trashed_directories()):
             if state.status == DELETED:
@@ -51,6 +52,13 @@ class Survey:
                 yield self._registry.trash_entry(Trashed(trash_id, placed.identity, placed.path))
         for address, revision in floors.items():
             yield self._registry.floor_entry(address, revision)
+
+    def _is_at_home(self, placed: Placed) -> bool:
+        """Tell whether a directory is the one that its address would be looked for in, and no copy made by hand."""
+        address = Address.parse(placed.identity.address)
+        place = read_text(self._layout.place(address))
+        homes = [self._layout.home(address), *([] if place is None else [self._layout.absolute(place)])]
+        return placed.path in homes
 
     def _known_directories(self) -> Iterator[str]:
         yield from _subdirectories(self._layout.addresses)
@@ -66,11 +74,9 @@ class Survey:
         for path in directories:
             # What cannot be read stays where it is, for `check` to report; it must not hide the others.
             with suppress(CorruptStoreError, FormatVersionError):
-                environment = pool.peek(path, self._owner)
-                if environment is not None:
-                    identity, state = environment.describe()
-                    if identity.address:
-                        yield Placed(identity, path), state
+                described = pool.describe(path, self._owner)
+                if described is not None and described[0].address:
+                    yield Placed(described[0], path), described[1]
 
 
 def _subdirectories(path: str) -> Iterator[str]:

@@ -9,7 +9,6 @@ import lmdb
 from pronto_lmdb import clock
 from pronto_lmdb.errors import ConflictError, StoreClosedError
 from pronto_lmdb.moment import Moment
-from pronto_lmdb.translation import translated
 from pronto_lmdb.writing import WriteVerbs
 
 TYPE_CHECKING = False
@@ -57,6 +56,10 @@ class Transaction(WriteVerbs):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        if self._open and self._thread != get_ident():
+            raise ConflictError(
+                "A transaction belongs to the thread that began it, and goes on there.", "End it in that thread."
+            )
         self._open = False
         commit, self._commit = self._commit, None
         if commit is None:
@@ -74,7 +77,7 @@ class Transaction(WriteVerbs):
         try:
             return operation(Moment(self._commit.txn, clock.now(), self._commit.state))
         except lmdb.Error as error:
-            raise translated(error, "The transaction") from error
+            raise self._commit.failed(error) from error
 
     def _is_absent(self) -> bool:
         self._check()
@@ -97,7 +100,7 @@ class Transaction(WriteVerbs):
         try:
             return operation(commit)
         except lmdb.Error as error:
-            raise translated(error, "The transaction") from error
+            raise commit.failed(error) from error
 
     def _begin_created(self) -> Commit:
         commit = self._begin(True)

@@ -121,7 +121,7 @@ def same(left: Value, right: Value) -> bool:
         if type(one) is not type(other):
             return False
         if isinstance(one, dict) and isinstance(other, dict):
-            if one.keys() != other.keys():
+            if {(type(key), key) for key in one} != {(type(key), key) for key in other}:
                 return False
             pending.extend((item, other[key]) for key, item in one.items())
         elif isinstance(one, list) and isinstance(other, list):

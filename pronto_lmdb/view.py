@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from _thread import get_ident
+from _thread import allocate_lock, get_ident
 
 import lmdb
 
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 class View(ReadVerbs):
     """What an address held when the view began, whatever is written meanwhile. Use it in a ``with`` block.
 
-    A view keeps the pages it can see: as long as it is open, the file grows with every write. It belongs to one
-    thread at a time.
+    A view keeps the pages it can see: as long as it is open, the file grows with every write. Threads
+    that share it take turns.
 
     Args:
         enter: returns the environment, pinned, and a read transaction on it; ``None`` where the address does
@@ -37,11 +37,12 @@ class View(ReadVerbs):
 
     """
 
-    __slots__ = ("_enter", "_environment", "_moment", "_open", "_thread")
+    __slots__ = ("_busy", "_enter", "_environment", "_moment", "_open", "_thread")
 
     def __init__(self, enter: Callable[[], tuple[Environment, lmdb.Transaction[bytes]] | None]) -> None:
         self._enter = enter
         self._open = False
+        self._busy = allocate_lock()
         self._environment: Environment | None = None
         self._moment: Moment | None = None
 
@@ -59,6 +60,10 @@ class View(ReadVerbs):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        with self._busy:
+            self._end()
+
+    def _end(self) -> None:
         self._open = False
         environment, moment = self._environment, self._moment
         self._environment = self._moment = None
@@ -72,6 +77,11 @@ class View(ReadVerbs):
             pool.close_unowned(environment)
 
     def _read(self, operation: Callable[[Moment], Result], absent: Absent) -> Result | Absent:
+        # LMDB's objects bear one thread at a time; a second one may wait, but must not break the interpreter.
+        with self._busy:
+            return self._read_alone(operation, absent)
+
+    def _read_alone(self, operation: Callable[[Moment], Result], absent: Absent) -> Result | Absent:
         if not self._open:
             raise StoreClosedError("This view is not open.", "Use it inside its with block.")
         if self._moment is None or self._environment is None:

@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     Absent = TypeVar("Absent")
     Result = TypeVar("Result")
 
-# The end of the year 9999, the last one a datetime can show.
-_LAST_INSTANT = 253_402_300_799_999_999
 _INTEGERS = range(-(2**63), 2**64)
 _UNSET: Value = object()  # type: ignore[assignment]
 
@@ -345,6 +343,6 @@ def _microseconds(ttl: float) -> int:
     """Return a TTL in microseconds, at least one."""
     if isinstance(ttl, bool) or not isinstance(ttl, int | float) or not 0 < ttl < float("inf"):
         raise InvalidValueError(f"{ttl!r} is no time to live.", "Give a finite, positive number of seconds.")
-    if ttl > (_LAST_INSTANT - clock.now()) / MICROSECONDS:
+    if ttl > (changes.LAST_INSTANT - clock.now()) / MICROSECONDS:
         raise InvalidValueError(f"A TTL of {ttl} s ends after the year 9999.", "Leave it out: None never expires.")
     return max(1, round(ttl * MICROSECONDS))

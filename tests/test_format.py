@@ -156,29 +156,25 @@ def test_a_deleted_environment_says_so_itself(example: Path) -> None:
     assert msgpack.unpackb(stored[b"\0identity"])["deleted_at"] == NOW
 
 
-def test_the_files_are_those_of_the_document(example: Path, tmp_path: Path) -> None:
-    with pronto_lmdb.open(example) as store:
-        store.create("out", path=tmp_path / "disk" / "out")
-        store["out"]["k"] = 1
-        trash_id = store.trash()[0].trash_id
-    found = {str(path.relative_to(example)) for path in example.rglob("*")}
-    places = ("addresses/alice.research", "addresses/zo=c3=ab.default", "meta/registry", f"trash/{trash_id}")
-    assert found == {
-        *(
-            "addresses",
-            "trash",
-            "meta",
-            "meta/lifecycle.lock",
-            "meta/pending",
-            "meta/places",
-            "meta/places/out.default",
-        ),
-        *places,
-        *(f"{place}/{name}" for place in places for name in ("data.mdb", "lock.mdb", "lock")),
-    } - {"addresses/zo=c3=ab.default/lock"}  # nobody wrote there
-    assert (example / "meta" / "places" / "out.default").read_text() == str(tmp_path / "disk" / "out")
-    assert {path.name for path in (tmp_path / "disk").rglob("*")} == {"out", "data.mdb", "lock.mdb", "lock"}
-    assert all((example / place / "lock").stat().st_size == 0 for place in places[2:])
+def test_the_files_are_those_of_the_document(example: Path) -> None:
+    environments = ["addresses/alice.research", "addresses/zo=c3=ab.default", "meta/registry", f"trash/{NOW}-{ID[:8]}"]
+    files = {f"{place}/{name}" for place in environments for name in ("data.mdb", "lock.mdb", "lock")}
+    files.remove("addresses/zo=c3=ab.default/lock")  # nobody wrote there
+    others = {"addresses", "trash", "meta", "meta/lifecycle.lock", "meta/pending", "meta/places"}
+    assert {str(path.relative_to(example)) for path in example.rglob("*")} == {*environments, *files, *others}
+    assert all(path.stat().st_size == 0 for path in example.rglob("lock"))
+
+
+def test_places_are_noted_as_in_the_document(root: Path, tmp_path: Path) -> None:
+    with pronto_lmdb.open(root) as store:
+        store.create("inside", path=root / "own" / "disk")
+        store.create("outside", path=tmp_path / "disk")
+        store.create("gone", path=tmp_path / "gone")
+        trash_id = store.delete("gone")
+    notes = {path.name: path.read_text() for path in (root / "meta" / "places").iterdir()}
+    assert notes == {"inside.default": "own/disk", "outside.default": str(tmp_path / "disk")}
+    assert (root / "trash" / trash_id).read_text() == str(tmp_path / f"gone.trash-{trash_id}")
+    assert (tmp_path / f"gone.trash-{trash_id}" / "data.mdb").is_file()
 
 
 def test_the_store_opens_without_its_lock_files(example: Path) -> None:

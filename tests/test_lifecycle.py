@@ -160,6 +160,19 @@ def test_revisions_of_a_name_go_on_after_a_renaming(store: Store, act: Act) -> N
     assert store["b"].entry("k").revision > 5
 
 
+@pytest.mark.parametrize("way", ["rename", "undelete"])
+def test_an_address_that_takes_over_a_name_takes_over_its_revisions(store: Store, act: Act, way: str) -> None:
+    for number in range(5):
+        store["b"]["k"] = number
+    act("delete", "b")
+    store["a"]["k"] = 5
+    if way == "undelete":
+        act("delete", "a")
+    act(way, "a", "b")
+    store["b"]["k"] = 6
+    assert store["b"].entry("k").revision > 5
+
+
 # -- delete and undelete -------------------------------------------------------------------------------------------
 
 

@@ -220,12 +220,22 @@ def test_rebuilding_finds_what_came_and_forgets_what_went(population: Population
         assert population.is_known_to(store)
 
 
-def test_a_directory_under_a_wrong_name_is_not_taken_for_an_address(population: Population) -> None:
+def test_a_copy_under_a_wrong_name_does_not_take_the_place_of_the_original(population: Population) -> None:
     homes = population.root / "addresses"
-    shutil.copytree(homes / "a.default", homes / "copy.default")
+    for number in range(10):
+        shutil.copytree(homes / "a.default", homes / f"{number}.default")
     with pronto_lmdb.open(population.root) as store:
         store.rebuild_registry()
         assert population.is_known_to(store)
+
+
+def test_a_directory_of_the_trash_that_somebody_renamed_hinders_nobody(population: Population) -> None:
+    (population.trash[0].path).rename(population.root / "trash" / "renamed")
+    with pronto_lmdb.open(population.root) as store:
+        store.rebuild_registry()
+        store.delete("a")
+        store.undelete("a")
+        assert population.addresses == list(store.addresses())
 
 
 # -- keys ----------------------------------------------------------------------------------------------------------

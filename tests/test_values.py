@@ -310,6 +310,8 @@ def test_equal_values_are_the_same(left: Any, right: Any) -> None:
         ({"a": 1}, {"a": True}),
         ({"a": 1}, {"b": 1}),
         ({"a": 1}, {"a": 1, "b": 2}),
+        ({1: "a"}, {True: "a"}),
+        ({1: "a"}, {1.0: "a"}),
     ],
 )
 def test_values_of_other_type_or_content_are_not_the_same(left: Any, right: Any) -> None:

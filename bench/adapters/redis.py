@@ -20,6 +20,8 @@ _APPENDFSYNC = {"full": "always", "normal": "everysec"}
 _PORT_FILE = "redis.port"
 _PATIENCE = 10.0
 _BATCH = 1000
+# As many threads as any workload has, and some.
+_CONNECTIONS = 2048
 
 
 class RedisAdapter:
@@ -35,7 +37,7 @@ class RedisAdapter:
         if not os.path.exists(self._port_file):
             self._start(directory)
         with open(self._port_file, encoding="ascii") as file:
-            self._client = redis.Redis(port=int(file.read()))
+            self._client = redis.Redis(port=int(file.read()), max_connections=_CONNECTIONS)
         self._prefix = f"{address}/".encode()
 
     def _start(self, directory: str) -> None:

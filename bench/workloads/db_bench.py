@@ -20,29 +20,33 @@ if TYPE_CHECKING:
     from bench.stand import Stand
     from bench.workloads.turns import Count
 
+    Cases = dict[str, Callable[[Stand, Random], Timing]]
+
 NAME = "db_bench"
 VALUE_BYTES = 100
 
 
 def run(run: Run) -> None:
-    """Run all eight, for each durability; the quick run for durable writes only."""
-    _run_level(run, "durable", run.few(at("full")))
-    if run.scale.complete:
-        _run_level(run, "relaxed", at("normal", "off"))
-
-
-def _run_level(run: Run, level: str, names: Sequence[str]) -> None:
-    parameters = {"records": run.scale.records, "value_bytes": VALUE_BYTES}
-    cases: dict[str, Callable[[Stand, Random], Timing]] = {
+    """Run all eight; those that write also for writes that do not wait, for which a quick run has no time."""
+    reading: Cases = {
         "readrandom": partial(turns.gets, run.reads),
         "readmissing": partial(turns.misses, run.reads),
         "scan": turns.scan,
+    }
+    writing: Cases = {
         "readwhilewriting": partial(_read_while_writing, run.reads),
         "fillseq": partial(_fill_sequential, run.writes),
         "fillrandom": partial(_fill_random, run.writes),
         "overwrite": partial(turns.puts, run.writes),
         "deleterandom": partial(_delete_random, run),
     }
+    _measure(run, "durable", run.few(at("full")), {**reading, **writing})
+    if run.scale.complete:
+        _measure(run, "relaxed", at("normal", "off"), writing)
+
+
+def _measure(run: Run, level: str, names: Sequence[str], cases: Cases) -> None:
+    parameters = {"records": run.scale.records, "value_bytes": VALUE_BYTES}
     with run.stands(names, Values(run.seed, VALUE_BYTES), run.scale.records) as stands:
         for case, turn in cases.items():
             # Readers beside a writer differ in how long they stand still, not in their median.

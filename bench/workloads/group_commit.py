@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 NAME = "group commit"
 VALUE_BYTES = 250
 RECORDS_EACH = 50
-THREADS = (1, 2, 4, 8, 16, 32, 64, 128)
-TASKS = (1, 4, 16, 64, 256, 1_024)
+THREADS = (1, 2, 8, 32, 128)
+TASKS = (1, 16, 256, 1_024)
 CONTENDERS = ("pronto-full", "raw-full", "sqlite-full", "rocksdict-full", "plyvel-full", "redis-full")
 ASYNC_LIBRARY = "pronto_lmdb.aio"
 

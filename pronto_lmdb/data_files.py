@@ -1,0 +1,70 @@
+"""LMDB's two files, looked at from outside."""
+
+from __future__ import annotations
+
+import os
+
+from pronto_lmdb.files import PRIVATE_FILE
+from pronto_lmdb.translation import translated
+
+DATA_FILE = "data.mdb"
+LOCK_TABLE = "lock.mdb"
+
+# The header and 126 readers; beyond that the file is sparse.
+_RESERVED_LOCK_BYTES = 8192
+
+
+def identify(path: str) -> tuple[int, int] | None:
+    """Return device and inode of the data file in a directory, ``None`` if there is none.
+
+    Raises:
+        ReadOnlyError, CorruptStoreError: where the system refuses to tell.
+
+    """
+    try:
+        stat = os.stat(os.path.join(path, DATA_FILE))
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise translated(error, path) from error
+    return stat.st_dev, stat.st_ino
+
+
+def is_sound(path: str) -> bool:
+    """Tell whether the environment in a directory is structurally whole, without giving it to LMDB.
+
+    LMDB aborts the process on some torn files.
+    """
+    from lmdb.verify import VerifyError, verify
+
+    try:
+        return not verify(path, subdir=True)  # type: ignore[no-untyped-call]
+    except (OSError, VerifyError):
+        return False
+
+
+def reserve_lock_file(path: str) -> None:
+    """Make LMDB's lock file with real bytes at its beginning, if there is none.
+
+    LMDB writes it through a map, and a map cannot say that the disk is full, only kill the process.
+
+    Raises:
+        ReadOnlyError, StoreFullError: where the system refuses.
+
+    """
+    name = os.path.join(path, LOCK_TABLE)
+    if os.path.exists(name):
+        return
+    try:
+        descriptor = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, PRIVATE_FILE)
+        try:
+            os.write(descriptor, bytes(_RESERVED_LOCK_BYTES))
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise translated(error, path) from error
+
+
+def is_on_readonly_file_system(path: str) -> bool:
+    """Tell whether nobody can write there through this mount."""
+    return hasattr(os, "statvfs") and bool(os.statvfs(path).f_flag & os.ST_RDONLY)
