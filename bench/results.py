@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from statistics import median
@@ -126,13 +127,14 @@ class Result:
         return None
 
     def save(self, path: str) -> None:
-        """Write the run as JSON."""
+        """Write the run as JSON, making the directory if need be."""
         document = {
             "format": FORMAT,
             "facts": self.facts,
             "contenders": self.contenders,
             "rows": [_written(row) for row in self.rows],
         }
+        os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
         with open(path, "w", encoding="utf-8") as file:
             json.dump(document, file, indent=1)
             file.write("\n")

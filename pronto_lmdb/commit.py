@@ -10,7 +10,6 @@ from pronto_lmdb.identity import State
 from pronto_lmdb.pool import pool
 from pronto_lmdb.record import IDENTITY, STATE
 from pronto_lmdb.translation import translated
-from pronto_lmdb.writer_lock import Turn
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,7 +39,7 @@ class Commit:
 
     """
 
-    __slots__ = ("_environment", "_failure", "_home", "_log", "_timeout", "_turn", "state", "txn")
+    __slots__ = ("__weakref__", "_environment", "_failure", "_home", "_log", "_timeout", "_turn", "state", "txn")
 
     txn: lmdb.Transaction[bytes]
     state: State
@@ -51,7 +50,7 @@ class Commit:
         self._timeout = timeout
         self._log: list[tuple[bytes, bytes | None]] = []
         self._failure: ProntoError | None = None
-        self._turn = Turn()
+        self._turn = environment.claim(self)
         environment.lock_writer(self._turn, timeout)
         try:
             self.txn = environment.begin_write()
@@ -74,12 +73,6 @@ class Commit:
         environment.unlock_writer(self._turn)
         if not environment.owners:
             pool.close_unowned(environment)
-
-    def __del__(self) -> None:
-        # Ctrl-C may strike between taking the lock and whoever would give it back.
-        turn = getattr(self, "_turn", None)
-        if turn is not None and not self._environment.abandoned:
-            self._environment.unlock_writer(turn)
 
     # -- changes -----------------------------------------------------------------------------------------------
 

@@ -26,7 +26,7 @@ from pronto_lmdb.files import PRIVATE_FILE
 from pronto_lmdb.identity import Identity, State
 from pronto_lmdb.record import IDENTITY, STATE
 from pronto_lmdb.translation import translated
-from pronto_lmdb.writer_lock import Turn, WriterLock
+from pronto_lmdb.writer_lock import Claimant, Turn, WriterLock
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -183,9 +183,10 @@ class Environment:
 
     def try_close(self) -> bool:
         """Close the handle unless somebody pins it or writes; tell whether it is closed."""
-        turn = Turn()
         if self.closed:
             return True
+        claimant = Claimant()
+        turn = self.claim(claimant)
         if not self._writer_lock.enter(turn):
             return False
         try:
@@ -312,6 +313,10 @@ class Environment:
 
     # -- writing -----------------------------------------------------------------------------------------------
 
+    def claim(self, claimant: object) -> Turn:
+        """Return a claim to write, for :meth:`lock_writer`."""
+        return Turn(self._writer_lock, claimant)
+
     def lock_writer(self, turn: Turn, timeout: float) -> None:
         """Become the only writer among all threads and processes.
 
@@ -385,7 +390,8 @@ class Environment:
 
     def _follow_growth(self) -> None:
         """Let a reader go on that found the file larger than the map."""
-        turn = Turn()
+        claimant = Claimant()
+        turn = self.claim(claimant)
         if self._writer_lock.enter(turn):
             try:
                 self._adopt_size()

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from _thread import allocate_lock, get_ident
+from _weakref import ref
 from contextlib import suppress
-from itertools import count
 from time import monotonic
 
 from pronto_lmdb.errors import ConflictError, LockTimeoutError
@@ -13,17 +13,34 @@ from pronto_lmdb.files import FileLock
 _WRITER = "writer"
 _LONGEST_WAIT = 0.05
 
-_numbers = count(1)
-
 
 class Turn:
-    """One claim to write: who, and in which thread."""
+    """One claim to write, by an object in a thread. It ends with :meth:`WriterLock.leave`, or with the object.
 
-    __slots__ = ("number", "thread")
+    Ctrl-C may strike between taking the lock and storing whatever would give it back. The claimant is lost then, and
+    that is what gives the lock back.
 
-    def __init__(self) -> None:
-        self.number = next(_numbers)
+    Args:
+        lock: what is claimed.
+        claimant: lives at least as long as the claim is meant.
+
+    """
+
+    __slots__ = ("claimant", "lock", "thread")
+
+    def __init__(self, lock: WriterLock, claimant: object) -> None:
+        self.lock = lock
         self.thread = get_ident()
+        self.claimant: ref[object] | None = ref(claimant, self._lost)
+
+    def _lost(self, _: ref[object]) -> None:
+        self.lock.leave(self)
+
+
+class Claimant:
+    """Somebody who claims the lock for the length of a function."""
+
+    __slots__ = ("__weakref__",)
 
 
 class WriterLock:
@@ -97,3 +114,4 @@ class WriterLock:
             del self._slot[_WRITER]
             with suppress(RuntimeError):  # somebody was told already
                 self._freed.release()
+        turn.claimant = None  # last: until here, an interrupted claimant still gives back what it has

@@ -16,7 +16,9 @@ LAYERS = {
     "pure values": [
         "errors", "clock", "address", "key", "values", "config", "record", "identity", "results", "layout",
     ],
-    "environment": ["translation", "files", "data_files", "writer_lock", "environment", "home", "pool", "lookup", "creation"],
+    "environment": [
+        "translation", "files", "data_files", "writer_lock", "environment", "home", "pool", "lookup", "creation",
+    ],
     "commit path": ["commit"],
     "keystore": ["moment", "reading", "changes", "writing", "view", "transaction", "keystore"],
     "store": ["registry", "survey", "lifecycle", "store"],

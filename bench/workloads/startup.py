@@ -46,7 +46,8 @@ def run(run: Run) -> None:
         if not shell.pronto:
             run.note(NAME, "the command `pronto` is not installed")
             return
-        shell.check("set", shell.run([*shell.pronto, *COMMANDS["set"][0]])[1])
+        for name, (arguments, _, _) in COMMANDS.items():
+            shell.check(name, shell.run([*shell.pronto, *arguments])[1])
         timings: dict[str, array[int]] = {name: array("q") for name in ("bare interpreter", *COMMANDS)}
         for _ in range(run.scale.rounds * 2):
             timings["bare interpreter"].append(shell.run([sys.executable, "-c", "pass"])[0])
@@ -82,7 +83,9 @@ class Shell:
 
     @cached_property
     def _variables(self) -> dict[str, str]:
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("PRONTO_", "XDG_"))}
+        # An installed command is compiled once, so here too its byte code must be kept.
+        foreign = ("PRONTO_", "XDG_", "PYTHONDONTWRITEBYTECODE")
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
         paths = [REPOSITORY, os.path.join(REPOSITORY, "cli"), kept.get("PYTHONPATH", "")]
         return {
             **kept,

@@ -8,7 +8,7 @@ from bench.results import latency_row, load, rate_row, speed, speeds
 
 
 def test_a_result_comes_back_from_its_file_as_it_was(result, row, tmp_path):
-    path = str(tmp_path / "result.json")
+    path = str(tmp_path / "results" / "result.json")
     written = result(row("pronto-full", [2.0, 4.0, 5.0], records=10), row("raw-full", [1.0], unit="ops/s"))
     written.save(path)
     assert load(path) == written
