@@ -198,11 +198,11 @@ class Environment:
             self.epoch += 1
             self.closed = True
             self._handle.close()
+            # While nobody else is inside: its number may mean another file a moment later.
+            self._writer_lock.close()
             return True
         finally:
             self._writer_lock.leave(turn)
-            if self.closed:
-                self._writer_lock.close()
 
     def abandon(self) -> lmdb.Environment:
         """Give up a handle inherited by a fork: returned, so that it is kept and never closed."""

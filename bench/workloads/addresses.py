@@ -167,16 +167,16 @@ class Visitor:
 
 def run(run: Run) -> None:
     """Let every contender grow to a size, measure it, go on to the next size."""
-    sizes = SIZES if run.scale.complete else SIZES[:1]
+    sizes, names = (SIZES, [*CASES]) if run.scale.complete else (SIZES[:1], ["pronto-full", "legacy-full"])
     with run.scratch(NAME) as directory, ExitStack() as stack:
         estates: dict[str, Estate] = {}
-        for contender in run.contenders(CASES):
+        for contender in run.contenders(names):
             estates[contender.name] = estate(contender.name, os.path.join(directory, contender.name))
             stack.callback(estates[contender.name].close)
         for smaller, size in zip((0, *sizes), sizes, strict=False):
-            names = [name for name in estates if size <= CASES[name]]
-            _create(run, {name: estates[name] for name in names}, range(smaller, size))
-            for name in names:
+            growing = [name for name in estates if size <= CASES[name]]
+            _create(run, {name: estates[name] for name in growing}, range(smaller, size))
+            for name in growing:
                 _list(run, name, estates[name], size)
                 _touch(run, name, os.path.join(directory, name), size)
 

@@ -11,7 +11,7 @@ from array import array
 from dataclasses import dataclass
 from random import Random
 from statistics import median
-from time import monotonic
+from time import monotonic, sleep
 
 from bench.adapters import CONTENDERS
 from bench.agents import Outcome, Task
@@ -25,7 +25,9 @@ from bench.workloads.fleet import VALUE_BYTES, Writer, rounds
 NAME = "neighbour"
 RECORDS = 5_000
 NEIGHBOURS = 8
-_BATCH = 500
+_BATCH = 200
+# Between two batches: an agent thinks longer than it reads, and who never sleeps measures only the scheduler.
+_PAUSE = 1e-3
 # Who is measured, and whose writers are beside it.
 PAIRS = {
     "pronto-full": "pronto-full",
@@ -39,7 +41,7 @@ QUICK = ("pronto-full", "legacy-full", "memory-none")
 
 @dataclass
 class Reader:
-    """An agent that reads its records, a batch after the other."""
+    """An agent that reads its records, a batch and a pause after the other."""
 
     contender: str
     directory: str
@@ -60,6 +62,7 @@ class Reader:
             timing, results = timed([self._stand.get_call(index) for index in indexes])
             self._stand.check(indexes, results)
             latencies.extend(timing.latencies)
+            sleep(_PAUSE)
         return Outcome(latencies, monotonic() - start)
 
     def finish(self) -> None:
