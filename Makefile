@@ -10,16 +10,17 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 CREATED := $(VENV)/.created
 RUNNABLE := $(VENV)/.runnable
 TESTABLE := $(VENV)/.testable
+BENCHABLE := $(VENV)/.benchable
 
 refuse = { echo "Cannot set up $(VENV) with $(PYTHON): $(1) Choose another one: make PYTHON=/path/to/python3" >&2; exit 1; }
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test lint types wheel soak clean
+.PHONY: help run test lint types wheel soak bench bench-quick clean
 
 help: ## show this list
 	@echo "usage: make TARGET [PYTHON=/path/to/python3]"
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-8s%s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s%s\n", $$1, $$2 }' Makefile
 
 run: $(RUNNABLE) ## eight agents index the standard library, each in its own address (docs/examples/stdlib_fleet.py)
 	$(BIN)/python docs/examples/stdlib_fleet.py
@@ -43,6 +44,13 @@ wheel: $(TESTABLE) ## build the wheel, look inside, install it elsewhere and use
 soak: $(TESTABLE) ## the long tests, which `make test` leaves out
 	$(BIN)/python -m pytest -m soak --timeout 0
 
+bench: $(BENCHABLE) ## Pronto, the old design and its peers side by side, in under 20 minutes
+	$(BIN)/python -m bench run
+	$(BIN)/python -m bench report bench/results/complete.json
+
+bench-quick: $(BENCHABLE) ## the same in under two minutes, with fewer rounds
+	$(BIN)/python -m bench run --quick
+
 clean: ## remove everything that the other targets made, .venv included
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
@@ -58,6 +66,10 @@ $(RUNNABLE): pyproject.toml $(CREATED)
 	$(PIP) install --editable .
 	$(BIN)/python -m compileall -q pronto_lmdb cli
 	@touch $@
+
+$(BENCHABLE): pyproject.toml $(CREATED)
+	$(PIP) install --editable '.[bench]'
+	@touch $(RUNNABLE) $@
 
 $(TESTABLE): pyproject.toml $(CREATED)
 	$(PIP) install --editable '.[dev]'

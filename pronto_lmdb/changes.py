@@ -43,15 +43,15 @@ def put(commit: Commit, key: bytes, packed: bytes, lifetime: int | None) -> None
     store(commit, key, packed, None if lifetime is None else deadline(lifetime), old)
 
 
-def put_all(commit: Commit, rows: list[tuple[bytes, bytes]]) -> None:
-    """Write many values anew."""
+def put_all(commit: Commit, keys: list[bytes], values: list[bytes]) -> None:
+    """Write many packed values anew."""
     state = commit.state
     if state.namespaces or state.expiring:
-        for key, packed in rows:
+        for key, packed in zip(keys, values, strict=True):
             put(commit, key, packed, None)
     else:
         header = encode_record(b"", state.revision + 1, clock.now(), None)
-        commit.put_many([(key, header + packed) for key, packed in rows])
+        commit.put_many([(key, header + packed) for key, packed in zip(keys, values, strict=True)])
 
 
 def store(commit: Commit, key: bytes, packed: bytes, expires_at: int | None, old: bytes | None) -> None:

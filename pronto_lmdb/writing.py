@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, MutableMapping
+from itertools import chain
 
 from pronto_lmdb import changes, clock
 from pronto_lmdb.errors import InvalidKeyError, InvalidValueError
@@ -267,11 +268,14 @@ class WriteVerbs(ReadVerbs, MutableMapping[str, Value]):
         """
         pairs = ((key, other[key]) for key in other) if isinstance(other, Mapping) else other
         limit = self._value_limit
-        rows = [(encode_key(key), pack(value, limit)) for key, value in pairs]
-        rows.extend((encode_key(key), pack(value, limit)) for key, value in values.items())
-
-        if rows:
-            self._write(lambda commit: changes.put_all(commit, rows))
+        # Two lists of bytes instead of one of pairs: what holds no references does not burden garbage collection.
+        keys: list[bytes] = []
+        packed: list[bytes] = []
+        for key, value in chain(pairs, values.items()):
+            keys.append(encode_key(key))
+            packed.append(pack(value, limit))
+        if keys:
+            self._write(lambda commit: changes.put_all(commit, keys, packed))
 
     # -- expiry ------------------------------------------------------------------------------------------------
 

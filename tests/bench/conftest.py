@@ -3,13 +3,14 @@
 import os
 import sys
 from dataclasses import dataclass
+from importlib.util import find_spec
 
 import pytest
 
 # Behind everything else, so that an installed product is the one under test.
 sys.path.append(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 
-from bench.adapters import Contender
+from bench.adapters import CONTENDERS, Contender
 from bench.adapters.memory import MemoryAdapter
 from bench.harness import Run, Scale
 from bench.results import Result, Row
@@ -27,6 +28,22 @@ class GivenContender(Contender):
 
     def make(self):
         return self.adapter(self.durability)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def lasting_background(tmp_path_factory):
+    """Let peers and matplotlib start what lasts as long as the process, before a test counts threads and files."""
+    directory = tmp_path_factory.mktemp("background")
+    for each in CONTENDERS.values():
+        if each.package and not each.obstacle():
+            with Stand(each, str(directory / each.name), Values(7, 100)) as stand:
+                stand.adapter.put("a", 1)
+    if find_spec("matplotlib"):
+        from matplotlib import pyplot
+
+        pyplot.figure().suptitle("text")
+        pyplot.savefig(directory / "picture.svg")
+        pyplot.close()
 
 
 @pytest.fixture
