@@ -17,8 +17,7 @@ if TYPE_CHECKING:
 # Keys are shorter, so cutting a longer bound here moves no key to its other side; LMDB takes at most 511 bytes.
 _LONGEST_BOUND = 511
 
-_FIRST_PAGE_ROWS = 4
-_LARGEST_PAGE_ROWS = 512
+_PAGE_ROWS = 512
 _PAGE_BYTES = 256 * 1024
 
 
@@ -81,47 +80,60 @@ class Range:
 
     """
 
-    __slots__ = ("_lower", "_reverse", "_rows", "_upper", "done")
+    __slots__ = ("_lower", "_reverse", "_upper", "done")
 
     def __init__(self, prefix: bytes, start: bytes | None, stop: bytes | None, *, reverse: bool) -> None:
         self._lower = max(prefix, start or b"", FIRST_USER_KEY)[:_LONGEST_BOUND]
         ends = [end for end in (_after_prefix(prefix), stop) if end is not None]
         self._upper = min(ends)[:_LONGEST_BOUND] if ends else None
         self._reverse = reverse
-        self._rows = _FIRST_PAGE_ROWS
         self.done = self._upper is not None and self._upper <= self._lower
 
-    def next_records(self, moment: Moment) -> list[tuple[bytes, bytes]]:
-        """Return the next page of (key, record), expired ones included; sets ``done`` after the last."""
-        page = self._take(moment, self._rows, values=True)
-        if page:
-            mean = sum(len(record) for _, record in page) // len(page)
-            self._rows = min(_LARGEST_PAGE_ROWS, max(1, _PAGE_BYTES // (mean + 1)))
-        return page
+    def next_records(self, moment: Moment, most: float) -> list[tuple[bytes, bytes]]:
+        """Return the next page of (key, record), expired ones included; sets ``done`` after the last.
 
-    def next_keys(self, moment: Moment) -> list[bytes]:
-        """Return the next page of live keys; sets ``done`` after the last."""
+        Args:
+            moment: where to read.
+            most: how many are wanted at all; a page may be smaller.
+
+        """
+        rows = int(min(most, _PAGE_ROWS))
+        page: list[tuple[bytes, bytes]] = []
+        room = _PAGE_BYTES
+        for row in self._walk(moment, rows, values=True):
+            page.append(row)
+            room -= len(row[1])
+            if room < 0:
+                break
+        self._move_behind(page[-1][0] if page else None, whole=room < 0 or len(page) == rows)
+        return page if not self.done else [row for row in page if not self._outside(row[0])]
+
+    def next_keys(self, moment: Moment, most: float) -> list[bytes]:
+        """Return the next page of live keys; sets ``done`` after the last. Arguments as above."""
         expired = moment.expired_keys()  # before the range moves on: if this fails, the page is read again
-        page = self._take(moment, _LARGEST_PAGE_ROWS, values=False)
+        rows = _PAGE_ROWS if expired else int(min(most, _PAGE_ROWS))
+        page: list[bytes] = list(self._walk(moment, rows, values=False))
+        self._move_behind(page[-1] if page else None, whole=len(page) == rows)
+        if self.done:
+            page = [key for key in page if not self._outside(key)]
         return [key for key in page if key not in expired] if expired else page
 
-    def _take(self, moment: Moment, rows: int, *, values: bool) -> list[Any]:
+    def _walk(self, moment: Moment, rows: int, *, values: bool) -> Iterator[Any]:
         cursor = moment.txn.cursor()
         if not self._position(cursor):
-            self.done = True
-            return []
+            return iter(())
         step: Callable[..., Iterator[Any]] = cursor.iterprev if self._reverse else cursor.iternext
-        page = list(islice(step(keys=True, values=values), rows))
-        self.done = len(page) < rows
-        last = page[-1][0] if values else page[-1]
-        if self._outside(last):
-            self.done = True
-            return list(takewhile(lambda row: not self._outside(row[0] if values else row), page))
+        return islice(step(keys=True, values=values), rows)
+
+    def _move_behind(self, last: bytes | None, *, whole: bool) -> None:
+        """Continue behind the last key of a page; it is the last page if it is not whole, or leaves the range."""
+        self.done = last is None or not whole or self._outside(last)
+        if last is None or self.done:
+            return
         if self._reverse:
             self._upper = last
         else:
             self._lower = last + b"\0"
-        return page
 
     def _outside(self, key: bytes) -> bool:
         return key < self._lower if self._reverse else self._upper is not None and key >= self._upper

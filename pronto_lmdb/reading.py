@@ -144,7 +144,7 @@ class ReadVerbs(Mapping[str, Value]):
 
     def _scan_records(self, keys: Range, left: float) -> Iterator[tuple[str, Value]]:
         while left > 0 and not keys.done:
-            page = self._read(lambda moment: _live_page(keys, moment), None)
+            page = self._read(lambda moment: _live_page(keys, moment, left), None)  # noqa: B023 - called at once
             if page is None:
                 return
             for key, record in page:
@@ -155,7 +155,7 @@ class ReadVerbs(Mapping[str, Value]):
 
     def _scan_names(self, keys: Range, left: float) -> Iterator[str]:
         while left > 0 and not keys.done:
-            page = self._read(keys.next_keys, None)
+            page = self._read(lambda moment: keys.next_keys(moment, left), None)  # noqa: B023 - called at once
             if page is None:
                 return
             for key in page:
@@ -236,9 +236,9 @@ def key_not_found(key: str) -> KeyNotFoundError:
     return KeyNotFoundError(f"There is no key {key!r}.", "It was never written, was deleted, or has expired.")
 
 
-def _live_page(keys: Range, moment: Moment) -> list[tuple[bytes, bytes]]:
+def _live_page(keys: Range, moment: Moment, most: float) -> list[tuple[bytes, bytes]]:
     expired = moment.expired_keys()  # before the range moves on: if this fails, the page is read again
-    page = keys.next_records(moment)
+    page = keys.next_records(moment, most)
     return [row for row in page if row[0] not in expired] if expired else page
 
 

@@ -105,7 +105,7 @@ class Registry:
         prefix = b"" if user is None else address_key(str(Address(user)).removesuffix("default"))
         keys = Range(prefix, None if after is None else address_key(after) + b"\0", None, reverse=False)
         while not keys.done:
-            page = self._read(keys.next_records, None)
+            page = self._read(lambda moment: keys.next_records(moment, float("inf")), None)
             if page is None:
                 return
             for _, stored in page:
