@@ -7,6 +7,7 @@ from itertools import islice
 
 import lmdb
 
+from pronto_lmdb.allocator import note_opening
 from pronto_lmdb.data_files import reserve_lock_file
 from pronto_lmdb.environment import LOCK_FILE, MAX_READERS, MIB
 from pronto_lmdb.files import PRIVATE_DIRECTORY, PRIVATE_FILE, FileLock, remove_tree, sync_directory
@@ -54,6 +55,7 @@ def _build(path: str, first: list[tuple[bytes, bytes]], entries: Iterable[tuple[
     lock = FileLock(os.path.join(path, LOCK_FILE))
     lock.open()
     lock.close()
+    note_opening()
     handle = lmdb.open(path, map_size=MIB, mode=PRIVATE_FILE, sync=False, metasync=False, max_readers=MAX_READERS)
     try:
         _fill(handle, first)

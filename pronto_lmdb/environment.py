@@ -20,6 +20,7 @@ from time import monotonic, sleep
 
 import lmdb
 
+from pronto_lmdb.allocator import note_opening
 from pronto_lmdb.data_files import DATA_FILE, LOCK_TABLE, is_on_readonly_file_system, is_sound, reserve_lock_file
 from pronto_lmdb.errors import ConflictError, CorruptStoreError, LockTimeoutError, ReadOnlyError, StoreFullError
 from pronto_lmdb.files import PRIVATE_FILE
@@ -121,6 +122,7 @@ class Environment:
         self._writer_lock.close()
 
     def _open_handle(self, *, sync: bool) -> lmdb.Environment:
+        note_opening()
         lock = not self.readonly or self._is_lockable()
         if not self.readonly:
             reserve_lock_file(self.path)

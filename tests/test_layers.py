@@ -17,7 +17,7 @@ LAYERS = {
         "errors", "clock", "address", "key", "values", "config", "record", "identity", "results", "layout",
     ],
     "environment": [
-        "translation", "files", "data_files", "writer_lock", "environment", "home", "pool", "lookup", "creation",
+        "allocator", "translation", "files", "data_files", "writer_lock", "environment", "home", "pool", "lookup", "creation",
     ],
     "commit path": ["commit"],
     "keystore": ["moment", "reading", "changes", "writing", "view", "transaction", "keystore"],
