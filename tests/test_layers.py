@@ -17,7 +17,8 @@ LAYERS = {
         "errors", "clock", "address", "key", "values", "config", "record", "identity", "results", "layout",
     ],
     "environment": [
-        "allocator", "translation", "files", "data_files", "writer_lock", "environment", "home", "pool", "lookup", "creation",
+        "allocator", "translation", "files", "data_files", "writer_lock", "environment", "home", "pool", "lookup",
+        "creation",
     ],
     "commit path": ["commit"],
     "keystore": ["moment", "reading", "changes", "writing", "view", "transaction", "keystore"],
