@@ -22,6 +22,9 @@ VALUE_BYTES = 250
 RECORDS = 500
 PROCESSES = {"durable": (1, 2, 4, 8, 16, 32), "relaxed": (1, 4, 16)}
 ON_ONE_ADDRESS = 8
+SHARED_ADDRESS = "agents.all"
+# An address of nobody, for the process that measures.
+HOST = "host.main"
 OWN = {
     "durable": (
         "pronto-full",
@@ -99,10 +102,17 @@ def run(run: Run) -> None:
     """Measure throughput over the number of processes."""
     for level, names in OWN.items():
         for count in PROCESSES[level] if run.scale.complete else (16,):
-            _measure(run, f"own address each, {level}", run.contenders(run.few(names)), count, own_addresses)
+            _measure(run, f"own address each, {level}", run.contenders(run.few(names)), count, own_addresses, HOST)
     for level, names in SHARED.items():
         if run.scale.complete or level == "durable":
-            _measure(run, f"one address, {level}", run.contenders(run.few(names)), ON_ONE_ADDRESS, one_address)
+            _measure(
+                run,
+                f"one address, {level}",
+                run.contenders(run.few(names)),
+                ON_ONE_ADDRESS,
+                one_address,
+                SHARED_ADDRESS,
+            )
 
 
 def own_addresses(contender: str, directory: str, count: int, seed: int) -> list[Writer]:
@@ -113,7 +123,7 @@ def own_addresses(contender: str, directory: str, count: int, seed: int) -> list
 def one_address(contender: str, directory: str, count: int, seed: int) -> list[Writer]:
     """Return writers on one address, with records of their own."""
     return [
-        SharingWriter(contender, directory, "agents.all", seed + number, first=number * RECORDS)
+        SharingWriter(contender, directory, SHARED_ADDRESS, seed + number, first=number * RECORDS)
         for number in range(count)
     ]
 
@@ -121,14 +131,14 @@ def one_address(contender: str, directory: str, count: int, seed: int) -> list[W
 Crew = Callable[[str, str, int, int], list[Writer]]
 
 
-def _measure(run: Run, case: str, contenders: Sequence[Contender], count: int, crew: Crew) -> None:
+def _measure(run: Run, case: str, contenders: Sequence[Contender], count: int, crew: Crew, host: str) -> None:
     outcomes: dict[str, list[list[Outcome]]] = {contender.name: [] for contender in contenders}
     with run.scratch(NAME) as directory:
         for number in range(rounds(run)):
             for contender in rotated(contenders, number):
                 home = os.path.join(directory, contender.name)
-                # A stand of our own keeps a server running, where the contender has one, until all are done.
-                with Stand(contender, home, Values(run.seed, VALUE_BYTES), "host.main"):
+                # A stand of our own keeps a server running until all are done, and has made what they share.
+                with Stand(contender, home, Values(run.seed, VALUE_BYTES), host):
                     settle()
                     writers = crew(contender.name, home, count, run.seed + number)
                     outcomes[contender.name].append(run.agents.run(writers, run.scale.seconds))

@@ -34,8 +34,8 @@ def test_a_workload_measures_and_leaves_nothing_behind(tiny_run, tmp_path, name)
 def test_agents_of_a_fleet_work_in_processes_of_their_own(tiny_run, tmp_path):
     run = tiny_run(*ENGINES)
     contenders = run.contenders(["pronto-off", "legacy-full"])
-    fleet._measure(run, "own address each, durable", contenders, 2, fleet.own_addresses)
-    fleet._measure(run, "one address, durable", contenders, 2, fleet.one_address)
+    fleet._measure(run, "own address each, durable", contenders, 2, fleet.own_addresses, fleet.HOST)
+    fleet._measure(run, "one address, durable", contenders, 2, fleet.one_address, fleet.SHARED_ADDRESS)
     assert [(row.contender, row.parameters["processes"]) for row in run.rows] == [
         ("pronto-off", 2), ("legacy-full", 2), ("pronto-off", 2), ("legacy-full", 2),
     ]  # fmt: skip
