@@ -52,7 +52,7 @@ class Scale:
 
 ESSENTIAL = frozenset(["pronto", "raw", "sqlite", "legacy", "memory"])
 QUICK = Scale("quick", 5, 10_000, 4_000, 100, 1_000, 0.3, complete=False)
-COMPLETE = Scale("complete", 9, 20_000, 8_000, 200, 2_000, 0.5, complete=True)
+COMPLETE = Scale("complete", 7, 20_000, 8_000, 200, 1_000, 0.5, complete=True)
 
 
 @dataclass

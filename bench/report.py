@@ -49,8 +49,13 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def figure(value: float, unit: str) -> str:
-    """Return a figure with its unit: three digits, or whole thousands with separators."""
-    return f"{value:,.0f} {unit}" if value >= 100 else f"{value:.3g} {unit}"
+    """Return a figure with its unit."""
+    return f"{short(value)} {unit}"
+
+
+def short(value: float) -> str:
+    """Return a number with three digits, or without a fraction where it has more."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def _facts(result: Result) -> str:
@@ -123,9 +128,7 @@ def _details(result: Result, rows: list[Row]) -> str:
 
 def _detail(result: Result, rows: list[Row], row: Row) -> tuple[str, ...]:
     durability = result.contenders.get(row.contender, {}).get("durability", "full")
-    marks = [
-        f"{row.percentiles[name]:,.4g}" if name in row.percentiles else "" for name in ("p50", "p99", "p99.9", "max")
-    ]
+    marks = [short(row.percentiles[name]) if name in row.percentiles else "" for name in ("p50", "p99", "p99.9", "max")]
     return (
         f"**{row.contender}**" if row.contender.startswith("pronto") else row.contender,
         figure(row.figure, row.unit),
@@ -161,9 +164,7 @@ def _matrix(rows: list[Row], varying: str) -> str:
     lines = []
     for name in names:
         cells = (found.get((name, point)) for point in points)
-        shown = [
-            "" if row is None else f"{row.figure:,.4g}" if row.figure < 1000 else f"{row.figure:,.0f}" for row in cells
-        ]
+        shown = ["" if row is None else short(row.figure) for row in cells]
         lines.append((f"**{name}**" if name.startswith("pronto") else name, *shown))
     remarks = "".join(
         f"\n{row.contender}, {varying.replace('_', ' ')} {row.parameters[varying]:,}: {row.note}.\n"
