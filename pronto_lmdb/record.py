@@ -25,7 +25,6 @@ IDENTITY = b"\0identity"
 STATE = b"\0state"
 NAMESPACE_TTL = b"\0ttl:"
 EXPIRY = b"\0x"
-EXPIRY_END = b"\0y"
 FIRST_USER_KEY = b"\1"
 _EXPIRY_PREFIX_SIZE = len(EXPIRY) + _INSTANT.size
 
