@@ -53,20 +53,28 @@ class Commit:
         self._turn = environment.claim(self)
         environment.lock_writer(self._turn, timeout)
         try:
-            self.txn = environment.begin_write()
-            try:
-                self.state = State.decode(self.txn.get(STATE), environment.path)
-                if home is not None and self.state.generation != home.generation and not home.owns(self.txn):
-                    raise StaleEnvironment
-            except BaseException:
-                self.txn.abort()
-                raise
+            self._begin()
         except lmdb.Error as error:
             self._leave()
             raise translated(error, environment.path) from error
         except BaseException:
             self._leave()
             raise
+
+    def _begin(self) -> None:
+        """Begin the transaction and look whether this is still the right place."""
+        environment, home = self._environment, self._home
+        self.txn = environment.begin_write()
+        try:
+            self.state = State.decode(self.txn.get(STATE), environment.path)
+            if home is not None and self.state.generation != home.generation and not home.owns(self.txn):
+                raise StaleEnvironment
+        except BaseException:
+            self._drop()
+            raise
+
+    def _drop(self) -> None:
+        self._environment.end_write(self.txn, empty=not self._log)
 
     def _leave(self) -> None:
         environment = self._environment
@@ -121,7 +129,7 @@ class Commit:
     def _regrow(self) -> None:
         """Begin anew in a larger map and repeat what was done so far."""
         while True:
-            self.txn.abort()
+            self._drop()
             only_deletes = all(value is None for key, value in self._log if key not in _KEPT_BY_ALL)
             try:
                 self._environment.grow(self._timeout, only_deletes=only_deletes)
@@ -158,33 +166,37 @@ class Commit:
             return
         try:
             self.state.revision += 1
-            self.put(STATE, self.state.encode())
-            while True:
-                moment = self.txn.id()
-                try:
-                    self.txn.commit()
-                except lmdb.MapFullError:
-                    self._regrow()
-                else:
-                    break
-            home = self._home
-            if home is not None and self.state.generation == home.generation:
-                home.seen = moment
+            self._publish()
             environment.restore_quota()
         except lmdb.Error as error:
-            self.txn.abort()
+            self._drop()
             raise self.failed(error) from error
         except BaseException:
-            self.txn.abort()
+            self._drop()
             raise
         finally:
             self._leave()
+
+    def _publish(self) -> None:
+        """Make the changes visible."""
+        self.put(STATE, self.state.encode())
+        while True:
+            moment = self.txn.id()
+            try:
+                self.txn.commit()
+            except lmdb.MapFullError:
+                self._regrow()
+            else:
+                break
+        home = self._home
+        if home is not None and self.state.generation == home.generation:
+            home.seen = moment
 
     def abort(self) -> None:
         """Drop the changes and let the next writer in."""
         if self._environment.abandoned:
             return  # a fork's copy: the transaction, and the lock, are the parent's
         try:
-            self.txn.abort()
+            self._drop()
         finally:
             self._leave()

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 APPLICATION = "prontodb"
 ROOT_VARIABLE = "PRONTO_ROOT"
-DURABILITIES = ("full", "off")
+DURABILITIES = ("full", "normal", "off")
 
 
 def default_root() -> str:
@@ -39,6 +39,9 @@ def _home_directory() -> str:
 
         return os.path.join(pwd.getpwuid(os.getuid()).pw_dir, ".local", "share")
     return os.path.expanduser("~/.local/share")
+
+
+_LONGEST_INTERVAL = 3600
 
 
 class Setting:
@@ -78,6 +81,13 @@ def _seconds(text: str) -> float:
     return seconds
 
 
+def _interval(text: str) -> float:
+    seconds = float(text)
+    if not 0 < seconds <= _LONGEST_INTERVAL:
+        raise ValueError(f"must be a number of seconds above 0, at most {_LONGEST_INTERVAL}")
+    return seconds
+
+
 def _size(text: str) -> int:
     size = int(text)
     if not 1 <= size < 2**32:
@@ -87,7 +97,8 @@ def _size(text: str) -> int:
 
 SETTINGS = {
     "address": Setting("PRONTO_ADDRESS", _address, "default.default", "address used by the command"),
-    "durability": Setting("PRONTO_DURABILITY", _durability, "full", "level of new addresses: full or off"),
+    "durability": Setting("PRONTO_DURABILITY", _durability, "full", "level of new addresses: full, normal or off"),
+    "flush_interval": Setting("PRONTO_FLUSH_INTERVAL", _interval, "1", "seconds in which `normal` is on the disk"),
     "timeout": Setting("PRONTO_TIMEOUT", _seconds, "10", "seconds to wait for a lock"),
     "value_limit": Setting("PRONTO_VALUE_LIMIT", _size, str(DEFAULT_VALUE_LIMIT), "bytes of a packed value"),
 }

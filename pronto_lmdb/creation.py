@@ -3,28 +3,30 @@
 from __future__ import annotations
 
 import os
-from itertools import islice
 
 import lmdb
 
 from pronto_lmdb.allocator import note_opening
 from pronto_lmdb.data_files import reserve_lock_file
+from pronto_lmdb.directory import Directory
 from pronto_lmdb.environment import LOCK_FILE, MAX_READERS, MIB
 from pronto_lmdb.files import PRIVATE_DIRECTORY, PRIVATE_FILE, FileLock, remove_tree, sync_directory
-from pronto_lmdb.record import IDENTITY, STATE
+from pronto_lmdb.genesis import batches, write_genesis
+from pronto_lmdb.journal import journal_name
+from pronto_lmdb.marker import mark
+from pronto_lmdb.record import STATE
 from pronto_lmdb.translation import translated
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
+    from pronto_lmdb.genesis import Entry
     from pronto_lmdb.identity import Identity, State
 
-_BATCH = 10_000
 
-
-def build(path: str, identity: Identity, state: State, entries: Iterable[tuple[bytes, bytes]] = ()) -> None:
-    """Make a new directory with an environment in it, flushed to the disk; its parent is not.
+def build(path: str, identity: Identity, state: State, entries: Iterable[Entry] = ()) -> None:
+    """Make a new directory with a keystore in it, its journal flushed to the disk; its name in the parent is not.
 
     Args:
         path: the directory; its parent exists.
@@ -36,10 +38,45 @@ def build(path: str, identity: Identity, state: State, entries: Iterable[tuple[b
         ReadOnlyError, StoreFullError: where the system refuses.
 
     """
+    state.journal = os.urandom(16)
+
+    def fill(handle: lmdb.Environment) -> None:
+        with Directory(path) as directory:
+            content = _stored(handle, batches(identity, entries))
+            write_genesis(directory, journal_name(state.journal), identity, state, content)
+            store(handle, [(STATE, state.encode())])
+            mark(directory)
+            directory.sync()
+
+    _make(path, fill)
+
+
+def build_registry(path: str, identity: Identity, state: State, entries: Iterable[Entry]) -> None:
+    """Make a new directory with a registry in it, plain LMDB, flushed to the disk. Arguments as for :func:`build`."""
+
+    def fill(handle: lmdb.Environment) -> None:
+        for batch in batches(identity, entries):
+            store(handle, batch)
+        store(handle, [(STATE, state.encode())])
+        handle.sync(True)
+        sync_directory(path)
+
+    _make(path, fill)
+
+
+def _make(path: str, fill: Callable[[lmdb.Environment], None]) -> None:
     try:
         os.mkdir(path, PRIVATE_DIRECTORY)
-        _build(path, [(IDENTITY, identity.encode()), (STATE, state.encode())], entries)
-        sync_directory(path)
+        # Made now: their first page fault would wait for the disk if it came right behind a flush.
+        reserve_lock_file(path)
+        lock = FileLock(os.path.join(path, LOCK_FILE))
+        lock.open()
+        lock.close()
+        handle = open_private(path, MIB)
+        try:
+            fill(handle)
+        finally:
+            handle.close()
     except (lmdb.Error, OSError) as error:
         remove_tree(path)
         raise translated(error, path) from error
@@ -48,32 +85,29 @@ def build(path: str, identity: Identity, state: State, entries: Iterable[tuple[b
         raise
 
 
-def _build(path: str, first: list[tuple[bytes, bytes]], entries: Iterable[tuple[bytes, bytes]]) -> None:
-    # Nobody else can know the directory yet, so one flush at the end will do. The lock files are made here too: their
-    # first page fault would wait for the disk if it came right behind that flush.
-    reserve_lock_file(path)
-    lock = FileLock(os.path.join(path, LOCK_FILE))
-    lock.open()
-    lock.close()
+def open_private(path: str, map_size: int) -> lmdb.Environment:
+    """Open an environment that nobody else knows yet; nothing of it is flushed."""
     note_opening()
-    handle = lmdb.open(path, map_size=MIB, mode=PRIVATE_FILE, sync=False, metasync=False, max_readers=MAX_READERS)
-    try:
-        _fill(handle, first)
-        rest = iter(entries)
-        while batch := list(islice(rest, _BATCH)):
-            _fill(handle, batch)
-        handle.sync(True)
-    finally:
-        handle.close()
+    return lmdb.open(path, map_size=map_size, mode=PRIVATE_FILE, sync=False, metasync=False, max_readers=MAX_READERS)
 
 
-def _fill(handle: lmdb.Environment, entries: list[tuple[bytes, bytes]]) -> None:
+def store(handle: lmdb.Environment, changes: Iterable[tuple[bytes, bytes | None]]) -> None:
+    """Apply changes in one transaction, in a larger map if need be."""
     while True:
         try:
             with handle.begin(write=True) as txn:
-                for key, value in entries:
-                    txn.put(key, value)
+                for key, value in changes:
+                    if value is None:
+                        txn.delete(key)
+                    else:
+                        txn.put(key, value)
         except lmdb.MapFullError:
             handle.set_mapsize(handle.info()["map_size"] * 2)
         else:
             return
+
+
+def _stored(handle: lmdb.Environment, content: Iterable[list[Entry]]) -> Iterator[list[Entry]]:
+    for batch in content:
+        store(handle, batch)
+        yield batch

@@ -64,17 +64,23 @@ class Environment:
         owners: numbers of the stores that use it.
         begin: begins a read transaction; the bound method of LMDB.
         epoch: counts closings and resizings, so that a failed read can tell why.
+        handle: LMDB's own.
+        is_keystore: whether it belongs to an address, and is not the registry.
         abandoned: whether it was inherited by a fork, in the middle of something.
         used: set by every use, cleared by the pool when it looks for what to close.
 
     """
 
     __slots__ = (
-        "_closing", "_handle", "_map_size", "_name", "_pins", "_quota", "_writer_lock",
-        "abandoned", "begin", "closed", "epoch", "home", "owners", "path", "readonly", "used",
+        "_closing", "_map_size", "_name", "_pins", "_quota", "_writer_lock",
+        "abandoned", "begin", "closed", "epoch", "handle", "home", "is_keystore", "owners", "path", "readonly", "used",
     )  # fmt: skip
 
+    handle: lmdb.Environment
     begin: Callable[[], lmdb.Transaction[bytes]]
+
+    # Whether LMDB flushes each commit; it fixes that at opening.
+    _SYNCED = True
 
     def __init__(self, path: str) -> None:
         self.path = path
@@ -94,34 +100,36 @@ class Environment:
 
     def _open(self) -> None:
         self._map_size = _first_map()
-        self._attach(self._open_handle(sync=True))
+        self.handle = self._open_handle()
+        self.begin = self.handle.begin
         try:
             if not self.readonly:
                 self._writer_lock.open()
             self._refuse_truncated()
-            self._handle.reader_check()
-            identity, _ = self.describe()
-            self._name = identity.address or "the registry"
-            self._quota = identity.max_bytes
-            if identity.durability == "off":
-                # The level is written inside, and LMDB fixes it at opening.
-                self._handle.close()
-                self._attach(self._open_handle(sync=False))
+            self.handle.reader_check()
+            self._remember(self.describe()[0])
             if self._quota is not None and not self.readonly:
                 self._set_map(min(self._quota, self._map_size))
         except (lmdb.Error, OSError) as error:
-            self._close()
+            self._dispose()
             raise translated(error, self.path) from error
         except BaseException:
-            self._close()
+            self._dispose()
             raise
 
-    def _close(self) -> None:
+    def _remember(self, identity: Identity) -> None:
+        """Keep what the life of the handle depends on."""
+        self.is_keystore = bool(identity.address)
+        self._name = identity.address or "the registry"
+        self._quota = identity.max_bytes
+
+    def _dispose(self) -> None:
+        """Close everything."""
         self.closed = True
-        self._handle.close()
+        self.handle.close()
         self._writer_lock.close()
 
-    def _open_handle(self, *, sync: bool) -> lmdb.Environment:
+    def _open_handle(self) -> lmdb.Environment:
         note_opening()
         lock = not self.readonly or self._is_lockable()
         if not self.readonly:
@@ -135,8 +143,8 @@ class Environment:
                     create=False,
                     readonly=self.readonly,
                     lock=lock,
-                    sync=sync,
-                    metasync=sync,
+                    sync=self._SYNCED,
+                    metasync=self._SYNCED,
                     max_readers=MAX_READERS,
                     max_spare_txns=1,
                 )
@@ -166,22 +174,22 @@ class Environment:
             )
         return False
 
-    def _attach(self, handle: lmdb.Environment) -> None:
-        self._handle = handle
-        self.begin = handle.begin
-
     def _refuse_truncated(self) -> None:
-        """Look at a file that ends too early before LMDB does: reading beyond its end would kill the process.
-
-        Pages at the end that were never needed may rightly be missing, so only the verifier can tell.
-        """
-        if os.path.getsize(os.path.join(self.path, DATA_FILE)) < self.size() and not is_sound(self.path):
+        """Look at a file that ends too early before LMDB does: reading beyond its end would kill the process."""
+        if self._is_truncated():
             raise CorruptStoreError(f"{self.path}/{DATA_FILE} is truncated.", "Restore it from a snapshot.")
+
+    def _is_truncated(self) -> bool:
+        # Pages at the end that were never needed may rightly be missing, so only the verifier can tell.
+        return os.path.getsize(os.path.join(self.path, DATA_FILE)) < self.size() and not is_sound(self.path)
 
     def describe(self) -> tuple[Identity, State]:
         """Return identity and state as they are on disk now, whoever the owner is."""
         stored = self.read(lambda txn: (txn.get(IDENTITY), txn.get(STATE)))
         return Identity.decode(stored[0], self.path), State.decode(stored[1], self.path)
+
+    def save(self) -> None:
+        """Flush what is not; here nothing ever is."""
 
     def try_close(self) -> bool:
         """Close the handle unless somebody pins it or writes; tell whether it is closed."""
@@ -198,10 +206,8 @@ class Environment:
                 self._closing = False
                 return False
             self.epoch += 1
-            self.closed = True
-            self._handle.close()
-            # While nobody else is inside: its number may mean another file a moment later.
-            self._writer_lock.close()
+            # While nobody else is inside: the numbers of its files may mean others a moment later.
+            self._dispose()
             return True
         finally:
             self._writer_lock.leave(turn)
@@ -212,7 +218,7 @@ class Environment:
         self.closed = self.abandoned = True
         self.begin = _refuse_inherited
         self._writer_lock.close()
-        return self._handle
+        return self.handle
 
     def has_moved(self, epoch: int) -> bool:
         """Tell whether the handle was closed or resized since it had this epoch, or is just now."""
@@ -271,7 +277,7 @@ class Environment:
         try:
             return self.begin()
         except lmdb.ReadersFullError:
-            self._handle.reader_check()  # killed processes keep their slots until somebody looks
+            self.handle.reader_check()  # killed processes keep their slots until somebody looks
             return self.begin()
 
     def read(self, operation: Callable[[lmdb.Transaction[bytes]], Result]) -> Result:
@@ -293,25 +299,9 @@ class Environment:
         except lmdb.Error as error:
             raise translated(error, self.path) from error
 
-    def sync(self) -> None:
-        """Flush the data file.
-
-        Raises:
-            StoreFullError, CorruptStoreError: if the disk refuses.
-
-        """
-        if self.readonly or not self.pin():
-            return  # whoever closed it has left nothing unwritten to the system
-        try:
-            self._handle.sync(True)
-        except lmdb.Error as error:
-            raise translated(error, self.path) from error
-        finally:
-            self.unpin(get_ident())
-
     def size(self) -> int:
         """Return the bytes of the data file that are in use."""
-        return (self._handle.info()["last_pgno"] + 1) * self._handle.stat()["psize"]
+        return (self.handle.info()["last_pgno"] + 1) * self.handle.stat()["psize"]
 
     # -- writing -----------------------------------------------------------------------------------------------
 
@@ -348,10 +338,40 @@ class Environment:
         """Begin LMDB's write transaction; the caller holds the writer lock."""
         for _ in range(_ATTEMPTS):
             try:
-                return self._handle.begin(write=True)
+                return self.handle.begin(write=True)
             except lmdb.MapResizedError:
                 self._adopt_size()
-        return self._handle.begin(write=True)
+        return self.handle.begin(write=True)
+
+    def end_write(self, txn: lmdb.Transaction[bytes], *, empty: bool) -> None:
+        """Drop a write transaction.
+
+        py-lmdb's ``abort()`` waits for an instant in which no other thread reads, and two threads that read all the
+        time leave none (measured with 3.0.0). A commit does not wait, and is nothing where nothing was changed;
+        otherwise readers are held up until it is done.
+
+        Args:
+            txn: the transaction.
+            empty: whether nothing was changed in it.
+
+        """
+        if empty:
+            txn.commit()
+            return
+        begin = self.begin
+        self.begin = self._begin_later
+        try:
+            txn.abort()
+        finally:
+            if not self.abandoned:
+                self.begin = begin
+
+    def _begin_later(self) -> lmdb.Transaction[bytes]:
+        for _ in range(_ATTEMPTS):
+            sleep(_PAUSE)
+            if self.begin != self._begin_later:
+                break
+        return self.handle.begin()
 
     def grow(self, timeout: float, *, only_deletes: bool) -> None:
         """Double the map; the caller holds the writer lock and has no transaction open.
@@ -377,7 +397,7 @@ class Environment:
                     f"{self._name} has used its quota of {quota:,} bytes.",
                     "Delete something, or raise max_bytes.",
                 )
-        self._handle.reader_check()
+        self.handle.reader_check()
         self._resize(target, timeout)
 
     def restore_quota(self) -> None:
@@ -425,8 +445,8 @@ class Environment:
             self._closing = False
 
     def _set_map(self, size: int) -> None:
-        self._handle.set_mapsize(size)
-        self._map_size = self._handle.info()["map_size"]
+        self.handle.set_mapsize(size)
+        self._map_size = self.handle.info()["map_size"]
 
 
 def _refuse_inherited() -> lmdb.Transaction[bytes]:

@@ -14,20 +14,39 @@ from pronto_lmdb.translation import translated
 if sys.platform == "win32":
     import msvcrt
 
-    def _try_lock(descriptor: int) -> None:
+    def try_lock(descriptor: int) -> None:
+        """Lock an open file for this process alone; BlockingIOError or PermissionError if another has it."""
         msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
 
-    def _unlock(descriptor: int) -> None:
+    def try_share(descriptor: int) -> None:
+        """Windows has no shared lock of this kind; keystores are used by one process at a time there."""
+        try_lock(descriptor)
+
+    def unlock(descriptor: int) -> None:
+        """Give a lock back."""
         msvcrt.locking(descriptor, msvcrt.LK_UNLCK, 1)
 else:
-    import fcntl
+    from fcntl import LOCK_EX, LOCK_NB, LOCK_SH, LOCK_UN, flock
 
-    def _try_lock(descriptor: int) -> None:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    def try_lock(descriptor: int) -> None:
+        """Lock an open file for this process alone; BlockingIOError or PermissionError if another has it."""
+        flock(descriptor, LOCK_EX | LOCK_NB)
 
-    def _unlock(descriptor: int) -> None:
-        fcntl.flock(descriptor, fcntl.LOCK_UN)
+    def try_share(descriptor: int) -> None:
+        """Lock an open file together with others who share it; errors as above."""
+        flock(descriptor, LOCK_SH | LOCK_NB)
 
+    def unlock(descriptor: int) -> None:
+        """Give a lock back."""
+        flock(descriptor, LOCK_UN)
+
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+# macOS has no fdatasync.
+flush_data = getattr(os, "fdatasync", os.fsync)
 
 PRIVATE_DIRECTORY = 0o700
 PRIVATE_FILE = 0o600
@@ -127,6 +146,20 @@ def write_durably(path: str, text: str) -> None:
         raise translated(error, path) from error
 
 
+def wait_for(lock: Callable[[int], None], descriptor: int, timeout: float) -> bool:
+    """Try to get a lock for ``timeout`` seconds, at least once; tell whether it was got. Ctrl-C works while waiting."""
+    deadline = monotonic() + timeout
+    pause = _FIRST_PAUSE
+    while True:
+        with suppress(BlockingIOError, PermissionError):
+            lock(descriptor)
+            return True
+        if monotonic() >= deadline:
+            return False
+        sleep(pause)
+        pause = min(pause * 2, _LONGEST_PAUSE)
+
+
 class FileLock:
     """An exclusive lock between processes, bound to one descriptor. Threads need a mutex in front of it.
 
@@ -151,28 +184,18 @@ class FileLock:
         """
         self.open()
         try:
-            _try_lock(self._descriptor)
+            try_lock(self._descriptor)
         except (BlockingIOError, PermissionError):
-            self._wait(timeout)
-
-    def _wait(self, timeout: float) -> None:
-        deadline = monotonic() + timeout
-        pause = _FIRST_PAUSE
-        while monotonic() < deadline:
-            sleep(pause)
-            pause = min(pause * 2, _LONGEST_PAUSE)
-            with suppress(BlockingIOError, PermissionError):
-                _try_lock(self._descriptor)
-                return
-        raise LockTimeoutError(
-            f"{os.path.dirname(self.path)} was locked by another process for {timeout:g} s.",
-            "Try again, or allow a longer timeout.",
-        )
+            if not wait_for(try_lock, self._descriptor, timeout):
+                raise LockTimeoutError(
+                    f"{os.path.dirname(self.path)} was locked by another process for {timeout:g} s.",
+                    "Try again, or allow a longer timeout.",
+                ) from None
 
     def release(self) -> None:
         """Give the lock back, for the copies of the descriptor that a fork made as well; idempotent."""
         if self._descriptor >= 0:
-            _unlock(self._descriptor)
+            unlock(self._descriptor)
 
     def close(self) -> None:
         """Close the descriptor; a lock held through it is gone with it."""

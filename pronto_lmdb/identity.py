@@ -19,7 +19,21 @@ FORMAT = 1
 LIVE = 1
 DELETED = 2
 
-_STATE = Struct(">BBHIQQI")
+# The levels of durability, as the state and the journal store them.
+LEVELS = {"full": 1, "normal": 2, "off": 3}
+FULL, NORMAL, OFF = LEVELS.values()
+
+# What an environment without a journal says, such as the registry and everything that release 0.1 wrote.
+_PLAIN = Struct(">BBHIQQI")
+# With a journal: format, status, level, flags, generation, revision, expiring, namespaces; then the id of the journal,
+# where its valid part ends, the checksum of its last frame, and how long it may grow.
+_JOURNALED = Struct(">BBBBIQQI16sQIQ")
+# During a checkpoint, behind that: the same of the journal before.
+_PREVIOUS = Struct(">16sQI")
+_JOURNALED_FORMAT = 2
+_ANCHORED = 1
+
+SMALLEST_LIMIT = 1024 * 1024
 
 
 class Identity:
@@ -29,7 +43,7 @@ class Identity:
         address: text of the address; empty for the registry itself.
         id: 32 hex digits, unique for ever.
         created_at: microseconds since 1970 UTC.
-        durability: ``"full"`` or ``"off"``.
+        durability: ``"full"``, ``"normal"`` or ``"off"``.
         max_bytes: quota of the data file, or ``None``.
         labels: free text by name.
         origin: where the data came from, as JSON-like facts; empty for a plain creation.
@@ -98,14 +112,27 @@ class Identity:
 
 
 class State:
-    """The counters that every commit reads first and writes last.
+    """What every commit reads first and writes last: the counters, and the position in the journal.
 
     ``status`` is LIVE or DELETED; ``generation`` moves whenever the environment changes its name or status, so
     that a handle opened before can tell; ``revision`` counts the commits; ``expiring`` the records with an
     expiry; ``namespaces`` the namespaces with a default TTL.
+
+    Attributes:
+        level: FULL, NORMAL or OFF.
+        anchored: whether the name of the directory is known to be on the disk.
+        journal: id of the journal, 16 bytes; empty where there is none.
+        end: where its valid part ends.
+        checksum: of its last frame.
+        limit: how long it may grow before a checkpoint.
+        previous: id, end and checksum of the journal before, while a checkpoint is under way.
+
     """
 
-    __slots__ = ("expiring", "generation", "namespaces", "revision", "status")
+    __slots__ = (
+        "anchored", "checksum", "end", "expiring", "generation", "journal", "level", "limit", "namespaces", "previous",
+        "revision", "status",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -120,6 +147,13 @@ class State:
         self.revision = revision
         self.expiring = expiring
         self.namespaces = namespaces
+        self.level = FULL
+        self.anchored = False
+        self.journal = b""
+        self.end = 0
+        self.checksum = 0
+        self.limit = SMALLEST_LIMIT
+        self.previous: tuple[bytes, int, int] | None = None
 
     @property
     def internal_entries(self) -> int:
@@ -127,8 +161,15 @@ class State:
         return 2 + self.expiring + self.namespaces
 
     def encode(self) -> bytes:
-        """Return the stored form, 28 bytes."""
-        return _STATE.pack(FORMAT, self.status, 0, self.generation, self.revision, self.expiring, self.namespaces)
+        """Return the stored form: 28 bytes, 64 with a journal, 92 during a checkpoint."""
+        counters = (self.generation, self.revision, self.expiring, self.namespaces)
+        if not self.journal:
+            return _PLAIN.pack(FORMAT, self.status, 0, *counters)
+        stored = _JOURNALED.pack(
+            _JOURNALED_FORMAT, self.status, self.level, self.anchored, *counters,
+            self.journal, self.end, self.checksum, self.limit,
+        )  # fmt: skip
+        return stored if self.previous is None else stored + _PREVIOUS.pack(*self.previous)
 
     @classmethod
     def decode(cls, stored: bytes | None, place: str) -> State:
@@ -139,12 +180,27 @@ class State:
             CorruptStoreError: if it is absent or of another size.
 
         """
-        if stored is None or len(stored) != _STATE.size:
+        if not stored:
             raise CorruptStoreError(f"{place} holds no valid state.", "Move it away, or restore it from a snapshot.")
-        version, status, _, *counters = _STATE.unpack(stored)
-        if version != FORMAT:
+        if stored[0] == _JOURNALED_FORMAT and len(stored) >= _JOURNALED.size:
+            state = cls.__new__(cls)
+            (
+                _, state.status, state.level, flags, state.generation, state.revision, state.expiring,
+                state.namespaces, state.journal, state.end, state.checksum, state.limit,
+            ) = _JOURNALED.unpack_from(stored)  # fmt: skip
+            state.anchored = flags == _ANCHORED
+            state.previous = None if len(stored) == _JOURNALED.size else _PREVIOUS.unpack_from(stored, _JOURNALED.size)
+            return state
+        return cls._decode_plain(stored, place)
+
+    @classmethod
+    def _decode_plain(cls, stored: bytes, place: str) -> State:
+        if stored[0] not in (FORMAT, _JOURNALED_FORMAT):
             raise FormatVersionError(
-                f"{place} has the format version {version}; this release reads version {FORMAT}.",
+                f"{place} has the format version {stored[0]}; this release reads versions 1 and 2.",
                 "Use the release that wrote it, or a newer one.",
             )
+        if stored[0] != FORMAT or len(stored) != _PLAIN.size:
+            raise CorruptStoreError(f"{place} holds no valid state.", "Move it away, or restore it from a snapshot.")
+        _, status, _, *counters = _PLAIN.unpack(stored)
         return cls(status, *counters)

@@ -10,9 +10,10 @@ from time import sleep
 import lmdb
 
 from pronto_lmdb import clock
-from pronto_lmdb.commit import Commit
 from pronto_lmdb.environment import StaleEnvironment
 from pronto_lmdb.errors import ReadOnlyError
+from pronto_lmdb.journaled import JournaledEnvironment
+from pronto_lmdb.journaled_commit import JournaledCommit
 from pronto_lmdb.key import encode_key
 from pronto_lmdb.moment import Moment
 from pronto_lmdb.pool import pool
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from typing import Any, TypeVar
 
     from pronto_lmdb.address import Address
+    from pronto_lmdb.commit import Commit
     from pronto_lmdb.environment import Environment
     from pronto_lmdb.home import Home
     from pronto_lmdb.results import Stats
@@ -160,9 +162,9 @@ class Keystore(WriteVerbs):
 
     def sync(self) -> None:
         """Return when everything acknowledged before is on stable storage, whatever the level of the address."""
-        home = self._opened()
-        if home is not None:
-            home.environment.sync()
+        commit = self._begin_commit(False)
+        if commit is not None:
+            commit.sync()
 
     def _is_absent(self) -> bool:
         return self._opened() is None
@@ -188,7 +190,7 @@ class Keystore(WriteVerbs):
         commit.commit()
         return result
 
-    def _begin_commit(self, create: bool) -> Commit | None:
+    def _begin_commit(self, create: bool) -> JournaledCommit | None:
         if self._store.readonly:
             raise ReadOnlyError("The store was opened read-only.", "Open it without readonly=True.")
         while True:
@@ -198,8 +200,12 @@ class Keystore(WriteVerbs):
                     return None
                 self._store.create_missing(self.address)
                 continue
+            store, environment = self._store, home.environment
+            if not isinstance(environment, JournaledEnvironment):
+                # Release 0.1 wrote it, and nobody gave it a journal, because it cannot be written.
+                raise ReadOnlyError(f"{self.address} cannot be written.", "Check its owner and permissions.")
             try:
-                return Commit(home.environment, home, self._store.timeout)
+                return JournaledCommit(environment, home, store.timeout, store.flush_interval)
             except StaleEnvironment:
                 self._forget(home)
 

@@ -13,8 +13,7 @@ from contextlib import contextmanager, suppress
 
 from pronto_lmdb import clock
 from pronto_lmdb.address import Address
-from pronto_lmdb.commit import Commit
-from pronto_lmdb.creation import build
+from pronto_lmdb.creation import build, build_registry
 from pronto_lmdb.data_files import DATA_FILE, is_sound
 from pronto_lmdb.environment import StaleEnvironment
 from pronto_lmdb.errors import (
@@ -31,7 +30,9 @@ from pronto_lmdb.files import (
     remove_tree,
     write_durably,
 )
-from pronto_lmdb.identity import DELETED, LIVE, Identity, State
+from pronto_lmdb.identity import DELETED, LEVELS, LIVE, OFF, Identity, State
+from pronto_lmdb.journaled import JournaledEnvironment
+from pronto_lmdb.journaled_commit import JournaledCommit
 from pronto_lmdb.pool import pool
 from pronto_lmdb.record import IDENTITY
 from pronto_lmdb.registry import Placed, Registry, Trashed
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
 
-    from pronto_lmdb.environment import Environment
+    from pronto_lmdb.commit import Commit
     from pronto_lmdb.layout import Layout
     from pronto_lmdb.lookup import Lookup
 
@@ -318,6 +319,25 @@ class Lifecycle:
         self._registry.change(record)
         self._forget_place(note["old"])
 
+    # -- durability --------------------------------------------------------------------------------------------
+
+    def set_durability(self, address: Address, level: str) -> None:
+        """Change the level of an address, durably."""
+        with self.locked():
+            placed = self._existing(address)
+            commit = self._begin({"source": placed.path, "target": placed.path})
+            try:
+                if commit.state.level == OFF:
+                    commit.checkpoint()  # from here on the journal continues what is there
+                commit.state.level = LEVELS[level]
+                identity = placed.identity.changed(durability=level)
+                commit.put(IDENTITY, identity.encode())
+            except BaseException:
+                commit.abort()
+                raise
+            commit.commit()
+            self._registry.change(lambda commit: self._registry.put_in(commit, Placed(identity, placed.path)))
+
     # -- purge -------------------------------------------------------------------------------------------------
 
     def purge(self, before: int | None) -> int:
@@ -348,7 +368,7 @@ class Lifecycle:
         remove_tree(self._layout.registry)
         built = os.path.join(self._layout.pending, f"registry-{os.urandom(8).hex()}")
         # Published with its content: an empty registry would look like an empty store.
-        build(built, Identity(""), State(), self._survey.catalog())
+        build_registry(built, Identity(""), State(), self._survey.catalog())
         move(built, self._layout.registry)
 
     def rebuild_registry(self) -> int:
@@ -376,11 +396,11 @@ class Lifecycle:
         if self._lookup.find(address) is not None:
             raise AddressExistsError(f"{address} exists already.", "Choose another name, or delete it first.")
 
-    def _either(self, note: dict[str, Any]) -> Environment:
+    def _either(self, note: dict[str, Any]) -> JournaledEnvironment:
         """Return the environment of an operation, wherever its move has come to."""
         for path in (note["source"], note["target"]):
             environment = pool.peek(path, self._owner)
-            if environment is not None:
+            if isinstance(environment, JournaledEnvironment):
                 return environment
         raise CorruptStoreError(f"{note['source']} has gone.", "Restore it from a snapshot.")
 
@@ -390,27 +410,29 @@ class Lifecycle:
                 return self._either(note).describe()
 
     def _reinscribe(self, note: dict[str, Any], identity: Identity, *, status: int, floor: int = 0) -> State:
-        """Write a new identity and status, durably: whoever has the environment open notices before its next use."""
+        """Write a new identity and status: whoever has the environment open notices before its next use."""
+        commit = self._begin(note)
+        try:
+            state = commit.state
+            state.status = status
+            state.generation += 1
+            state.revision = max(state.revision, floor)
+            commit.stays = False
+            commit.put(IDENTITY, identity.encode())
+        except BaseException:
+            commit.abort()
+            raise
+        commit.commit()
+        return state
+
+    def _begin(self, note: dict[str, Any]) -> JournaledCommit:
         while True:
-            environment = self._either(note)
-            try:
-                commit = Commit(environment, None, self._timeout)
-            except StaleEnvironment:
-                continue
-            try:
-                state = commit.state
-                state.status = status
-                state.generation += 1
-                state.revision = max(state.revision, floor)
-                commit.put(IDENTITY, identity.encode())
-            except BaseException:
-                commit.abort()
-                raise
-            commit.commit()
-            environment.sync()
-            return state
+            with suppress(StaleEnvironment):
+                return JournaledCommit(self._either(note), None, self._timeout, _no_delay)
 
     def _move(self, note: dict[str, Any]) -> None:
+        # What the directory says of itself must not be older than its name.
+        self._begin(note).sync()
         pool.discard(self._either(note))
         if note["source"] != note["target"] and os.path.isdir(note["source"]):
             move(note["source"], note["target"])
@@ -430,6 +452,10 @@ class Lifecycle:
     def _forget_place(self, address: str) -> None:
         with suppress(FileNotFoundError):
             os.unlink(self._layout.place(Address.parse(address)))
+
+
+def _no_delay() -> float:
+    return 0.0
 
 
 def _refuse_occupied(path: str) -> None:

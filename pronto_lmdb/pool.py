@@ -5,12 +5,16 @@ from __future__ import annotations
 import os
 import sys
 from _thread import RLock
+from contextlib import suppress
 
 from pronto_lmdb.data_files import identify
-from pronto_lmdb.environment import Environment
+from pronto_lmdb.environment import Environment, StaleEnvironment
 from pronto_lmdb.errors import ConflictError, CorruptStoreError, LockTimeoutError, ProntoError, StoreFullError
+from pronto_lmdb.flusher import flusher
 from pronto_lmdb.home import Home
 from pronto_lmdb.identity import LIVE
+from pronto_lmdb.journaled import JournaledEnvironment, ViewLostError
+from pronto_lmdb.recovery import is_journaled, make_view
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,12 +23,14 @@ if TYPE_CHECKING:
     from pronto_lmdb.files import FileLock
     from pronto_lmdb.identity import Identity, State
 
-# What one environment keeps open: data, lock and metadata descriptors of LMDB, and the writer lock.
-DESCRIPTORS_EACH = 4
+# What one environment keeps open: two or three files of LMDB, the writer lock, the directory, the journal.
+DESCRIPTORS_EACH = 6
 MOST_OPEN = 512
 FEWEST_OPEN = 8
 
 _ATTEMPTS = 100
+# Seconds to wait while another process recovers an address, or still uses what must be recovered.
+_PATIENCE = 10.0
 
 
 def capacity() -> int:
@@ -77,31 +83,46 @@ class Pool:
             ProntoError: what :class:`Environment` raises.
 
         """
-        with self._lock:
+        while True:
             environment = self.peek(path, owner)
             if environment is None:
                 return None
-            home = environment.home
-            if home is not None and home.identity.address == address and home.is_current():
-                return home
-            identity, state = environment.describe()
-            if identity.address != address:
-                raise ForeignHomeError(
-                    f"{path} belongs to {identity.address or 'a registry'}, not to {address or 'the registry'}.",
-                    "Was it copied by hand? Move it away.",
-                )
-            if state.status != LIVE:
-                self.discard(environment)
-                return None
-            home = environment.home = Home(environment, identity, state.generation)
+            with suppress(StaleEnvironment), self._lock:
+                return self._home(environment, path, address)
+
+    def _home(self, environment: Environment, path: str, address: str) -> Home | None:
+        home = environment.home
+        if home is not None and home.identity.address == address and home.is_current():
             return home
+        identity, state = environment.describe()
+        if identity.address != address:
+            raise ForeignHomeError(
+                f"{path} belongs to {identity.address or 'a registry'}, not to {address or 'the registry'}.",
+                "Was it copied by hand? Move it away.",
+            )
+        if state.status != LIVE:
+            self.discard(environment)
+            return None
+        home = environment.home = Home(environment, identity, state.generation)
+        return home
 
     def peek(self, path: str, owner: int) -> Environment | None:
         """Return the environment in a directory, whoever it belongs to and whatever its status."""
+        for _ in range(_ATTEMPTS):
+            try:
+                return self._peek(path, owner)
+            except ViewLostError:
+                # Not under the pool's lock: other addresses need not wait while this one is recovered.
+                make_view(path, _PATIENCE)
+        raise LockTimeoutError(f"{path} loses its view all the time.", "Look at the system log.")
+
+    def _peek(self, path: str, owner: int) -> Environment | None:
         with self._lock:
             for _ in range(_ATTEMPTS):
                 file = identify(path)
                 if file is None:
+                    if is_journaled(path):
+                        raise ViewLostError(path)
                     return None
                 environment = self._open.get(file)
                 if environment is None:
@@ -115,9 +136,10 @@ class Pool:
 
     def describe(self, path: str, owner: int) -> tuple[Identity, State] | None:
         """Return what the environment in a directory says of itself; ``None`` if there is none."""
-        with self._lock:
+        while True:
             environment = self.peek(path, owner)
-            return None if environment is None else environment.describe()
+            with suppress(StaleEnvironment):  # closed in between, to make room for others
+                return None if environment is None else environment.describe()
 
     def _open_new(self, path: str, file: tuple[int, int]) -> Environment | None:
         """Open what was just seen in a directory; ``None`` if it has been replaced since."""
@@ -128,11 +150,11 @@ class Pool:
             )
         self._shrink(capacity() - 1)
         try:
-            environment = Environment(path)
+            environment = _opened(path)
         except StoreFullError:
             # Descriptors or address space: give back everything idle, then try once more.
             self._shrink(0)
-            environment = Environment(path)
+            environment = _opened(path)
         except ProntoError:
             if identify(path) != file:
                 return None
@@ -144,11 +166,23 @@ class Pool:
         return environment
 
     def release(self, owner: int) -> None:
-        """Forget a store; close what no other store uses."""
+        """Forget a store; close what no other store uses.
+
+        Raises:
+            StoreFullError: if the disk refuses what was acknowledged at the level ``normal``; closed it is anyway.
+
+        """
+        refused = None
         with self._lock:
             for environment in self._open.values():
                 environment.owners.discard(owner)
+                try:
+                    environment.save()
+                except StoreFullError as error:
+                    refused = error
             self._close_where(lambda environment: not environment.owners)
+        if refused is not None:
+            raise refused
 
     def discard(self, environment: Environment) -> None:
         """Close an environment that is no longer needed, unless somebody is inside."""
@@ -200,6 +234,7 @@ class Pool:
         self.passing_locks.clear()
         inherited = self._open
         self._reset()
+        flusher.reset()
         self._inherited.update(inherited)
         for environment in inherited.values():
             self.keep(environment.abandon())
@@ -209,6 +244,18 @@ class Pool:
         from ctypes import py_object, pythonapi
 
         pythonapi.Py_IncRef(py_object(inherited))
+
+
+def _opened(path: str) -> Environment:
+    """Open what is in a directory: a keystore, or the registry, which keeps no journal."""
+    if is_journaled(path):
+        return JournaledEnvironment(path)
+    environment = Environment(path)
+    if environment.is_keystore and not environment.readonly:
+        # Release 0.1 wrote it: it gets a journal first.
+        environment.try_close()
+        raise ViewLostError(path)
+    return environment
 
 
 pool = Pool()

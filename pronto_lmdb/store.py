@@ -60,8 +60,8 @@ def open(  # noqa: A001 - the name of the contract, as in dbm and shelve
         path: the root directory; by default ``PRONTO_ROOT``, else the user data directory for ``prontodb``.
         create: whether writing to an address that does not exist creates it.
         readonly: refuse every write.
-        durability: level of the addresses that this store creates: ``"full"`` or ``"off"``; by default the
-            setting of the store.
+        durability: level of the addresses that this store creates: ``"full"``, ``"normal"`` or ``"off"``; by
+            default the setting of the store.
         timeout: seconds to wait for any lock.
 
     Returns:
@@ -108,6 +108,7 @@ class Store:
         self._registry = Registry(self._layout, self._owner, timeout)
         self._lookup = Lookup(self._layout, self._owner)
         self._value_limit: int | None = None
+        self._flush_interval: float | None = None
         self.config = Config(self._setting, self._set_setting)
         if not readonly and self._lookup.is_pending():
             self._lifecycle.finish_pending()
@@ -139,8 +140,9 @@ class Store:
         Args:
             address: its name.
             path: a directory elsewhere, such as on another disk; it must not exist, or be empty.
-            durability: ``"full"``: an acknowledged write survives power loss; ``"off"``: it survives the crash
-                of a process. By default that of the store.
+            durability: ``"full"``: an acknowledged write survives power loss; ``"normal"``: the last second may
+                be lost then; ``"off"``: everything may. All survive the crash of a process. By default that of the
+                store.
             max_bytes: quota of the data file.
             labels: text by name, for whoever looks after the store.
             exist_ok: accept an address that exists, as it is.
@@ -213,6 +215,23 @@ class Store:
                 self.rebuild_registry()
             else:
                 return
+
+    def set_durability(self, address: Address | str, level: str) -> None:
+        """Change the level of durability of an address, for all processes; on the disk when it returns.
+
+        Args:
+            address: which.
+            level: ``"full"``, ``"normal"`` or ``"off"``; see :meth:`create`.
+
+        Raises:
+            AddressNotFoundError: if it does not exist.
+            InvalidValueError: for another level.
+
+        """
+        self._check_writable()
+        checked("durability", level)
+        self._require_root(Address.of(address))
+        self._lifecycle.set_durability(Address.of(address), level)
 
     def rename(self, address: Address | str, to: Address | str) -> None:
         """Give an address another name.
@@ -309,6 +328,12 @@ class Store:
     def value_limit(self, size: int) -> None:
         self._value_limit = int(str(checked("value_limit", str(size))))
 
+    def flush_interval(self) -> float:
+        """Return the seconds in which a write at the level ``normal`` is on the disk; read when first needed."""
+        if self._flush_interval is None:
+            self._flush_interval = float(str(self.config.effective("flush_interval")))
+        return self._flush_interval
+
     def _setting(self, name: str) -> str | None:
         self.check_open()
         self._ensure_catalog()
@@ -318,7 +343,7 @@ class Store:
         self._check_writable()
         with self._lifecycle.locked():
             self._registry.change(lambda commit: self._registry.set_setting_in(commit, name, text))
-        self._value_limit = None
+        self._value_limit = self._flush_interval = None
 
     # -- the end -----------------------------------------------------------------------------------------------
 

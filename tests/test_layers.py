@@ -15,12 +15,16 @@ PACKAGE = Path(pronto_lmdb.__file__).parent
 LAYERS = {
     "pure values": [
         "errors", "clock", "address", "key", "values", "config", "record", "identity", "results", "layout",
+        "journal_format",
     ],
     "environment": [
-        "allocator", "translation", "files", "data_files", "writer_lock", "environment", "home", "pool", "lookup",
-        "creation",
+        "allocator", "translation", "files", "data_files", "directory", "marker", "writer_lock", "environment",
     ],
-    "commit path": ["commit"],
+    "journal": [
+        "journal", "genesis", "creation", "checkpoint", "recovery", "flusher", "journaled",
+    ],
+    "open environments": ["home", "pool", "lookup"],
+    "commit path": ["commit", "journaled_commit"],
     "keystore": ["moment", "reading", "changes", "writing", "view", "transaction", "keystore"],
     "store": ["registry", "survey", "lifecycle", "store"],
     "public names": ["__init__"],

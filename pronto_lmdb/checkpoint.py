@@ -1,0 +1,139 @@
+"""The checkpoint: a durable copy of the view, the *base*, and a new journal that continues it.
+
+Everything happens under the writer lock. One commit names the new journal, says that a checkpoint is under way, and
+keeps the old position: what the base will say, the mark, and the way back, in one record. Whoever finds the mark
+later was left alone by a killed process and brings the checkpoint to an end, one way or the other.
+"""
+
+from __future__ import annotations
+
+import os
+
+import lmdb
+
+from pronto_lmdb.files import flush_data
+from pronto_lmdb.identity import SMALLEST_LIMIT, State
+from pronto_lmdb.journal import PREFIX, Journal, journal_name
+from pronto_lmdb.journal_format import HEADER_SIZE, Header
+from pronto_lmdb.record import STATE
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pronto_lmdb.directory import Directory
+    from pronto_lmdb.journaled import JournaledEnvironment
+
+BASE = "base"
+NEW_BASE = "base.tmp"
+
+
+def checkpoint(environment: JournaledEnvironment, state: State, timeout: float) -> Journal:
+    """Make everything that is committed durable without the present journal, and return the journal that continues.
+
+    The writer lock is held and no transaction is open.
+
+    Args:
+        environment: whose.
+        state: of the last commit; its position becomes the new one.
+        timeout: seconds to wait for views, if the file must grow.
+
+    Raises:
+        OSError, lmdb.Error: if the disk refuses. Everything is as it was, but that the limit has doubled.
+
+    """
+    directory = environment.directory
+    try:
+        environment.flush_view()
+    except lmdb.Error:
+        state.limit *= 2
+        environment.commit_state(state, timeout)
+        raise
+    state.previous = (state.journal, state.end, state.checksum)
+    header = Header(os.urandom(16), environment.keystore_id, state.revision, genesis=False)
+    state.journal, state.end, state.checksum = header.journal, HEADER_SIZE, header.checksum()
+    try:
+        environment.commit_state(state, timeout)
+    except BaseException:
+        _go_back(state)
+        raise
+    try:
+        journal = Journal.create(directory, header)
+        size = _write_base(environment, directory)
+        directory.sync()
+    except BaseException:
+        # What made this one fail may not be over soon: the next one waits twice as long.
+        _undo(environment, state, 2 * state.limit, timeout)
+        raise
+    # From here on the mark stays if anything fails: the next writer looks at what came of it.
+    directory.rename(NEW_BASE, BASE)
+    _finish(environment, state, size, timeout)
+    return journal
+
+
+def resolve(environment: JournaledEnvironment, state: State, timeout: float) -> None:
+    """End a checkpoint whose process was killed; the writer lock is held and no transaction is open."""
+    base = read_base_state(environment.directory)
+    if base is not None and base.journal == state.journal:
+        size = environment.directory.stat(BASE)
+        _finish(environment, state, 0 if size is None else size.st_size, timeout)
+    else:
+        _undo(environment, state, state.limit, timeout)
+
+
+def _undo(environment: JournaledEnvironment, state: State, limit: int, timeout: float) -> None:
+    """Go on in the old journal."""
+    abandoned = state.journal
+    _go_back(state)
+    state.limit = limit
+    environment.commit_state(state, timeout)
+    environment.directory.unlink(NEW_BASE)
+    environment.directory.unlink(journal_name(abandoned))
+
+
+def _go_back(state: State) -> None:
+    assert state.previous is not None
+    state.journal, state.end, state.checksum = state.previous
+    state.previous = None
+
+
+def _write_base(environment: JournaledEnvironment, directory: Directory) -> int:
+    descriptor = directory.open(NEW_BASE, os.O_RDWR | os.O_CREAT | os.O_TRUNC)
+    try:
+        copy_compact(environment.handle, descriptor)
+        flush_data(descriptor)
+        return os.fstat(descriptor).st_size
+    finally:
+        os.close(descriptor)
+
+
+def copy_compact(handle: lmdb.Environment, descriptor: int) -> None:
+    """Write a compact copy of what is committed to an open file."""
+    handle.copyfd(descriptor, compact=True)
+
+
+def _finish(environment: JournaledEnvironment, state: State, size: int, timeout: float) -> None:
+    """Declare the checkpoint done, now that the base has its name."""
+    directory = environment.directory
+    directory.sync()
+    state.previous = None
+    state.limit = max(SMALLEST_LIMIT, size)
+    environment.commit_state(state, timeout)
+    remove_other_journals(directory, state.journal)
+
+
+def remove_other_journals(directory: Directory, kept: bytes) -> None:
+    """Remove the journals that a newer base made superfluous."""
+    for name in directory.names():
+        if name.startswith(PREFIX) and name != journal_name(kept):
+            directory.unlink(name)
+
+
+def read_base_state(directory: Directory) -> State | None:
+    """Return the state that the base holds: which journal continues it; ``None`` if there is no base."""
+    if directory.stat(BASE) is None:
+        return None
+    handle = lmdb.open(directory.place(BASE), subdir=False, readonly=True, lock=False, create=False)
+    try:
+        with handle.begin() as txn:
+            return State.decode(txn.get(STATE), directory.path)
+    finally:
+        handle.close()

@@ -1,0 +1,127 @@
+"""The directory of a keystore, held open: its files by name, whatever it is called now, and who is inside."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import suppress
+
+from pronto_lmdb.files import PRIVATE_FILE, try_lock, try_share, unlock, wait_for
+
+_HAS_DESCRIPTOR_PATHS = sys.platform == "linux"
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Self
+
+
+class Directory:
+    """A directory held open, with a lock that says who is inside.
+
+    Everybody who uses the view of the keystore shares the lock. Whoever replaces the view holds it alone, so
+    nobody ever sees one file of a view beside another of the next.
+
+    Args:
+        path: where it is now.
+
+    Raises:
+        FileNotFoundError, NotADirectoryError: if it is not there.
+
+    """
+
+    __slots__ = ("_descriptor", "path")
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self._descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give back the lock and the descriptor; idempotent."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+    # -- who is inside -----------------------------------------------------------------------------------------
+
+    def enter(self) -> bool:
+        """Share the directory with everybody who uses the keystore, unless somebody is replacing the view."""
+        return wait_for(try_share, self._descriptor, 0)
+
+    def leave(self) -> None:
+        """Give the lock back. It is never raised: that would let others in between unseen."""
+        unlock(self._descriptor)
+
+    def seclude(self) -> bool:
+        """Be the only one inside, if nobody else is."""
+        return wait_for(try_lock, self._descriptor, 0)
+
+    # -- files inside ------------------------------------------------------------------------------------------
+
+    def open(self, name: str, flags: int) -> int:
+        """Open a file inside and return its descriptor."""
+        return os.open(name, flags | os.O_CLOEXEC, PRIVATE_FILE, dir_fd=self._descriptor)
+
+    def place(self, name: str) -> str:
+        """Return a path for those who want one; on Linux it stays right while the directory is moved."""
+        if _HAS_DESCRIPTOR_PATHS:
+            return f"/proc/self/fd/{self._descriptor}/{name}"
+        return os.path.join(self.path, name)
+
+    def stat(self, name: str) -> os.stat_result | None:
+        """Return what the system knows about a file inside; ``None`` if there is none."""
+        try:
+            return os.stat(name, dir_fd=self._descriptor)
+        except FileNotFoundError:
+            return None
+
+    def names(self) -> list[str]:
+        """Return the names of all files inside."""
+        return os.listdir(self._descriptor)
+
+    def rename(self, source: str, target: str) -> None:
+        """Give a file inside another name, and replace what has that one."""
+        os.replace(source, target, src_dir_fd=self._descriptor, dst_dir_fd=self._descriptor)
+
+    def unlink(self, name: str) -> None:
+        """Remove a file inside; one that is gone already is fine."""
+        with suppress(FileNotFoundError):
+            os.unlink(name, dir_fd=self._descriptor)
+
+    def read(self, name: str) -> bytes | None:
+        """Return the content of a small file inside; ``None`` if there is none."""
+        try:
+            descriptor = self.open(name, os.O_RDONLY)
+        except FileNotFoundError:
+            return None
+        try:
+            return os.read(descriptor, 65536)
+        finally:
+            os.close(descriptor)
+
+    def write(self, name: str, content: bytes) -> None:
+        """Write a small file inside, replacing it as a whole; it is not flushed."""
+        temporary = f"{name}.tmp"
+        descriptor = self.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        try:
+            os.write(descriptor, content)
+        finally:
+            os.close(descriptor)
+        self.rename(temporary, name)
+
+    def sync(self) -> None:
+        """Make the names inside survive a power loss."""
+        os.fsync(self._descriptor)
+
+    def sync_parent(self) -> None:
+        """Make the name of the directory itself survive a power loss, wherever it is now."""
+        parent = os.open("..", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=self._descriptor)
+        try:
+            os.fsync(parent)
+        finally:
+            os.close(parent)

@@ -1,0 +1,78 @@
+"""The flush that ``normal`` promises: within an interval after a write, also when nothing follows."""
+
+from __future__ import annotations
+
+import atexit
+from _thread import allocate_lock, start_new_thread
+from contextlib import suppress
+from time import monotonic
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pronto_lmdb.journal import Journal
+
+
+class Flusher:
+    """Flushes journals some time after they were written to. Its thread lives while there is something to flush."""
+
+    def __init__(self) -> None:
+        self._registered = False
+        self.reset()
+
+    def reset(self) -> None:
+        """Begin anew, as the child of a fork must: it has none of the threads of its parent."""
+        self._lock = allocate_lock()
+        self._due: dict[Journal, float] = {}
+        self._alive = False
+        self._wake = allocate_lock()
+        self._wake.acquire()
+
+    def note(self, journal: Journal, interval: Callable[[], float]) -> None:
+        """See to it that what was committed to a journal is flushed within an interval."""
+        if journal in self._due:
+            return
+        deadline = monotonic() + interval()
+        with self._lock:
+            self._due.setdefault(journal, deadline)
+            if not self._alive:
+                self._alive = True
+                start_new_thread(self._run, ())
+            if not self._registered:
+                self._registered = True
+                atexit.register(self.flush_all)
+
+    def forget(self, journal: Journal) -> None:
+        """Leave a journal alone: it is flushed, or about to be closed."""
+        with self._lock:
+            if self._due.pop(journal, None) is not None and not self._due:
+                with suppress(RuntimeError):  # it is awake
+                    self._wake.release()
+
+    def flush_all(self) -> None:
+        """Flush at once what is left."""
+        self._flush(list(self._due))
+
+    def _run(self) -> None:
+        while True:
+            with self._lock:
+                if not self._due:
+                    self._alive = False
+                    return
+                pause = min(self._due.values()) - monotonic()
+            if pause > 0:
+                self._wake.acquire(timeout=pause)
+            now = monotonic()
+            self._flush([journal for journal, deadline in list(self._due.items()) if deadline <= now])
+
+    def _flush(self, journals: list[Journal]) -> None:
+        for journal in journals:
+            # Before the flush: what is committed during it is due another time.
+            self._due.pop(journal, None)
+            # A failure has marked the journal: the next write heals it, or reports what is wrong.
+            with suppress(OSError):
+                journal.flush(journal.committed)
+
+
+flusher = Flusher()

@@ -1,0 +1,62 @@
+"""The first journal of a keystore: everything that it begins with."""
+
+from __future__ import annotations
+
+import os
+from itertools import islice
+
+from pronto_lmdb.files import flush_data
+from pronto_lmdb.identity import LEVELS
+from pronto_lmdb.journal_format import HEADER_SIZE, Header, encode_frame
+from pronto_lmdb.record import IDENTITY
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from pronto_lmdb.directory import Directory
+    from pronto_lmdb.identity import Identity, State
+
+    Entry = tuple[bytes, bytes]
+
+# Entries of one frame, and of one transaction.
+_BATCH = 10_000
+
+
+def batches(identity: Identity, entries: Iterable[Entry]) -> Iterator[list[Entry]]:
+    """Yield the identity and further entries in pieces that fit into memory."""
+    rest = iter(entries)
+    batch = [(IDENTITY, identity.encode()), *islice(rest, _BATCH)]
+    while batch:
+        yield batch
+        batch = list(islice(rest, _BATCH))
+
+
+def write_genesis(
+    directory: Directory, name: str, identity: Identity, state: State, content: Iterable[list[Entry]]
+) -> None:
+    """Write the first journal and flush it; ``state`` then says where it ends.
+
+    Args:
+        directory: where.
+        name: of the file; ``None`` names it after its id.
+        identity: of the keystore.
+        state: what holds after the last frame, but for position and level, which are set.
+        content: the entries, in pieces.
+
+    """
+    header = Header(state.journal, bytes.fromhex(identity.id), state.revision, genesis=True)
+    state.level = LEVELS[identity.durability]
+    state.end, state.checksum = HEADER_SIZE, header.checksum()
+    descriptor = directory.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    try:
+        with open(descriptor, "wb", closefd=False) as file:
+            file.write(header.encode())
+            for number, entries in enumerate(content):
+                state.revision += number > 0  # one for each frame
+                frame, state.checksum = encode_frame(state.checksum, state, [*entries])
+                file.write(frame)
+                state.end += len(frame)
+        flush_data(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,227 @@
+"""The journal of a keystore: frames written at a given place, flushed once for all who wait.
+
+The rules that hold here were found by simulated power cuts (docs/durability.md):
+
+* A frame is written where the last commit ended, never simply at the end of the file: what lies behind it may be
+  half a frame of a process that was killed, or room that was reserved.
+* A flush covers what this process had committed when it began, not what the file held: that may include a frame that
+  is about to be taken back.
+* After a failed flush the system forgets what it could not write, and tells each descriptor once. So nothing is
+  flushed again through this journal: it is *spoiled*, for every process, and a checkpoint takes its place.
+"""
+
+from __future__ import annotations
+
+import os
+from _thread import allocate_lock
+from contextlib import suppress
+from errno import EIO
+
+from pronto_lmdb.errors import CorruptStoreError, LockTimeoutError
+from pronto_lmdb.files import flush_data, try_lock, try_share, unlock, wait_for
+from pronto_lmdb.journal_format import HEADER_SIZE, SPOILED_AT, Header
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Self
+
+    from pronto_lmdb.directory import Directory
+
+PREFIX = "journal-"
+NEW_JOURNAL = "journal.tmp"
+
+_SPOILED = b"\1"
+_NO_FRAME = bytes(4)
+
+# Room is reserved ahead, because a flush of a file that grows has to wait for the file system's own journal too. Small
+# journals reserve little: there may be a hundred thousand of them.
+_SMALLEST_RESERVE = 4096
+_GREATEST_RESERVE = 256 * 1024
+
+
+def journal_name(journal: bytes) -> str:
+    """Return the file name of a journal."""
+    return PREFIX + journal.hex()
+
+
+class Journal:
+    """The journal that a keystore writes to now, as this process sees it; threads share it.
+
+    Args:
+        journal: its id.
+        descriptor: open for reading and writing; closed with this object.
+        reserved: the size of the file.
+
+    Attributes:
+        committed: where the last frame ends that this process has committed; the writer lock is held to set it.
+        owed: where the last frame ends that was acknowledged before it was flushed, as the level ``normal`` does.
+        flushed: up to where the frames are known to be on the disk.
+        spoiled: whether a flush of it failed, here or in another process.
+        retired: whether a checkpoint made everything in it durable in another way.
+
+    """
+
+    __slots__ = ("_descriptor", "_flushing", "_reserved", "committed", "flushed", "id", "owed", "retired", "spoiled")
+
+    def __init__(self, journal: bytes, descriptor: int, reserved: int) -> None:
+        self.id = journal
+        self.committed = 0
+        self.owed = 0
+        self.flushed = 0
+        self.spoiled = False
+        self.retired = False
+        self._descriptor = descriptor
+        self._reserved = reserved
+        self._flushing = allocate_lock()
+
+    # -- opening and closing -----------------------------------------------------------------------------------
+
+    @classmethod
+    def create(cls, directory: Directory, header: Header) -> Self:
+        """Make a new journal, its header flushed; its name is not."""
+        descriptor = directory.open(journal_name(header.journal), os.O_RDWR | os.O_CREAT | os.O_EXCL)
+        try:
+            os.pwrite(descriptor, header.encode(), 0)
+            flush_data(descriptor)
+        except BaseException:
+            os.close(descriptor)
+            raise
+        return cls(header.journal, descriptor, HEADER_SIZE)
+
+    @classmethod
+    def open(cls, directory: Directory, journal: bytes, end: int, timeout: float) -> Self | None:
+        """Open the journal that the last commit names; the writer lock is held.
+
+        Args:
+            directory: where it lies.
+            journal: its id.
+            end: where its last frame ends.
+            timeout: seconds to wait for flushes of other processes.
+
+        Returns:
+            ``None`` if it cannot be continued: spoiled, missing, or not what it should be.
+
+        Raises:
+            LockTimeoutError: if other processes are flushing it all the time.
+
+        """
+        try:
+            descriptor = directory.open(journal_name(journal), os.O_RDWR)
+        except FileNotFoundError:
+            return None
+        opened = cls(journal, descriptor, os.fstat(descriptor).st_size)
+        try:
+            usable = opened._is_usable(directory, end, timeout)
+        except BaseException:
+            opened.close()
+            raise
+        if not usable:
+            opened.close()
+            return None
+        return opened
+
+    def _is_usable(self, directory: Directory, end: int, timeout: float) -> bool:
+        # A flush that failed before this file was opened is not reported to it. Whoever flushes shares this lock until
+        # the failure is marked, so once it was held alone the mark can be trusted.
+        if not wait_for(try_lock, self._descriptor, timeout):
+            raise LockTimeoutError(f"{directory.path} is being flushed by other processes.", "Try again.")
+        unlock(self._descriptor)
+        stored = os.pread(self._descriptor, HEADER_SIZE, 0)
+        try:
+            header = Header.decode(stored, directory.path)
+        except CorruptStoreError:
+            return False
+        return header.journal == self.id and self._reserved >= end and stored[SPOILED_AT] == 0
+
+    def retire(self) -> None:
+        """Note that a checkpoint made everything durable, and close the file once nobody is flushing it."""
+        self.retired = True
+        self.close()
+
+    def close(self) -> None:
+        """Close the file, once nobody is flushing it; idempotent."""
+        with self._flushing:
+            if self._descriptor >= 0:
+                os.close(self._descriptor)
+                self._descriptor = -1
+
+    def abandon(self) -> None:
+        """Close a fork's copy; a flush in the parent may hold the lock of this object."""
+        os.close(self._descriptor)
+        self._descriptor = -1
+
+    # -- writing, with the writer lock held --------------------------------------------------------------------
+
+    def write(self, frame: bytes, position: int) -> None:
+        """Write a frame where the last commit ended.
+
+        Raises:
+            OSError: if the disk refuses; the caller takes back what may have been written.
+
+        """
+        end = position + len(frame)
+        if end > self._reserved:
+            self._reserve(end)
+        written = os.pwrite(self._descriptor, frame, position)
+        while written < len(frame):  # one call moves at most 2 GiB, and a signal may end it early
+            written += os.pwrite(self._descriptor, memoryview(frame)[written:], position + written)
+
+    def _reserve(self, end: int) -> None:
+        step = min(max(_SMALLEST_RESERVE, end), _GREATEST_RESERVE)
+        size = -(-end // step) * step
+        # Where it is refused, or unknown, the frame itself may still fit.
+        with suppress(OSError, AttributeError):
+            os.posix_fallocate(self._descriptor, self._reserved, size - self._reserved)
+            self._reserved = size
+
+    def take_back(self, position: int) -> None:
+        """Make sure that the frame written at a position never comes back.
+
+        Raises:
+            OSError: if the disk refuses; the journal is spoiled then.
+
+        """
+        try:
+            os.pwrite(self._descriptor, _NO_FRAME, position)
+            flush_data(self._descriptor)
+        except OSError:
+            self._spoil()
+            raise
+
+    # -- flushing ----------------------------------------------------------------------------------------------
+
+    def flush(self, end: int) -> None:
+        """Return when the frames up to ``end`` are on the disk; one thread flushes for all that wait.
+
+        Raises:
+            OSError: if the disk refuses, now or before.
+
+        """
+        while self.flushed < end and not self.retired:
+            with self._flushing:
+                if self.flushed < end and not self.retired:
+                    self._flush()
+
+    def _flush(self) -> None:
+        if self.spoiled:
+            raise OSError(EIO, "a flush failed before")
+        target = self.committed
+        self._share()
+        try:
+            flush_data(self._descriptor)
+        except OSError:
+            self._spoil()
+            raise
+        finally:
+            unlock(self._descriptor)
+        self.flushed = target
+
+    def _share(self) -> None:
+        # Held alone only for an instant, by a process that opens the journal.
+        while not wait_for(try_share, self._descriptor, 1.0):
+            continue
+
+    def _spoil(self) -> None:
+        self.spoiled = True
+        with suppress(OSError):  # then this process at least knows
+            os.pwrite(self._descriptor, _SPOILED, SPOILED_AT)

@@ -1,0 +1,214 @@
+"""The environment of a keystore: a view that is never flushed, beside the journal that is."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+import lmdb
+
+from pronto_lmdb.checkpoint import checkpoint, resolve
+from pronto_lmdb.directory import Directory
+from pronto_lmdb.environment import Environment, StaleEnvironment
+from pronto_lmdb.errors import LockTimeoutError, StoreFullError
+from pronto_lmdb.flusher import flusher
+from pronto_lmdb.identity import State
+from pronto_lmdb.journal import Journal
+from pronto_lmdb.marker import MARKER, boot_id, is_marked
+from pronto_lmdb.record import STATE
+from pronto_lmdb.recovery import recover
+from pronto_lmdb.translation import translated
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pronto_lmdb.identity import Identity
+
+
+class ViewLostError(Exception):
+    """The view of a keystore cannot be trusted, or is not there: it must be made anew before it is opened."""
+
+
+class JournaledEnvironment(Environment):
+    """A keystore that is open: all that :class:`Environment` is, and its directory and journal.
+
+    Args:
+        path: the directory.
+
+    Raises:
+        ViewLostError: if the view must be made anew first.
+
+    Attributes:
+        directory: held open and shared, so that nobody replaces the view.
+        journal: where commits go, once this process has written.
+        keystore_id: the unique id of the keystore, 16 bytes.
+
+    """
+
+    __slots__ = ("directory", "journal", "keystore_id")
+
+    _SYNCED = False
+
+    def __init__(self, path: str) -> None:
+        self.journal: Journal | None = None
+        try:
+            self.directory = Directory(path)
+        except OSError as error:
+            raise translated(error, path) from error
+        try:
+            if boot_id() is None:
+                self._stay_alone()
+            elif not (self.directory.enter() and is_marked(self.directory)):
+                raise ViewLostError(path)
+            super().__init__(path)
+        except BaseException:
+            self.directory.close()
+            raise
+
+    def _stay_alone(self) -> None:
+        """Where nothing names the boot of the system, trust no view that was closed, and share none."""
+        if not self.directory.seclude():
+            raise LockTimeoutError(
+                f"{self.path} is open in another process.",
+                "This system does not tell its boots apart: one process at a time can use an address.",
+            )
+        recover(self.directory)
+
+    def _remember(self, identity: Identity) -> None:
+        super()._remember(identity)
+        self.keystore_id = bytes.fromhex(identity.id)
+
+    def _refuse_truncated(self) -> None:
+        if self._is_truncated():
+            self.condemn()
+            raise ViewLostError(self.path)
+
+    def condemn(self) -> None:
+        """Let nobody open this view any more; whoever has it open goes on."""
+        self.directory.unlink(MARKER)
+
+    def save(self) -> None:
+        """Flush what was acknowledged before it was flushed.
+
+        Raises:
+            StoreFullError: if the disk refuses.
+
+        """
+        journal = self.journal
+        if journal is not None and not self.closed:
+            self.flush(journal, journal.owed)
+
+    def try_close(self) -> bool:
+        """Close unless somebody is inside, or needs the journal to save what the disk refuses now."""
+        try:
+            self.save()
+        except StoreFullError:
+            if self.owners:
+                return False
+        return super().try_close()
+
+    def _dispose(self) -> None:
+        super()._dispose()
+        if self.journal is not None:
+            flusher.forget(self.journal)
+            self.journal.close()
+        self.directory.close()
+
+    def abandon(self) -> lmdb.Environment:
+        """Give up what a fork inherited: the child's descriptors, so that the parent's locks are only its own."""
+        if self.journal is not None:
+            self.journal.abandon()
+        self.directory.close()
+        return super().abandon()
+
+    # -- with the writer lock held -----------------------------------------------------------------------------
+
+    def is_settled(self, state: State) -> bool:
+        """Tell whether a frame may be written behind the last commit."""
+        journal = self.journal
+        return journal is not None and journal.id == state.journal and not journal.spoiled and state.previous is None
+
+    def settle(self, state: State, timeout: float) -> None:
+        """End what a killed process left, open the journal, replace an unusable one; no transaction is open.
+
+        Raises:
+            StoreFullError: if the disk refuses; reading goes on.
+
+        """
+        try:
+            if state.previous is not None:
+                resolve(self, state, timeout)
+            if self.journal is None or self.journal.id != state.journal:
+                opened = Journal.open(self.directory, state.journal, state.end, timeout)
+                if opened is not None:
+                    self._take(opened)
+            if not self.is_settled(state):
+                self.checkpoint(state, timeout)
+        except (lmdb.Error, OSError) as error:
+            raise translated(error, self.path) from error
+
+    def checkpoint(self, state: State, timeout: float) -> None:
+        """Make everything durable in a new base, and begin a new journal; no transaction is open.
+
+        Raises:
+            OSError, lmdb.Error: if the disk refuses; the old journal goes on then.
+
+        """
+        self._take(checkpoint(self, state, timeout))
+
+    def _take(self, journal: Journal) -> None:
+        replaced, self.journal = self.journal, journal
+        if replaced is not None:
+            replaced.retire()
+
+    def commit_state(self, state: State, timeout: float) -> None:
+        """Commit a state by itself, without a frame."""
+        while True:
+            txn = self.begin_write()
+            try:
+                txn.put(STATE, state.encode())
+                txn.commit()
+            except lmdb.MapFullError:
+                self.end_write(txn, empty=False)
+                self.grow(timeout, only_deletes=True)
+            except BaseException:
+                self.end_write(txn, empty=False)
+                raise
+            else:
+                return
+
+    def flush_view(self) -> None:
+        """Flush the data file: if that fails, it may have lost what was written, and nothing is copied from it.
+
+        Raises:
+            lmdb.Error: if the disk refuses.
+
+        """
+        try:
+            self.handle.sync(True)
+        except lmdb.Error:
+            self.condemn()
+            raise
+
+    # -- without the writer lock -------------------------------------------------------------------------------
+
+    def flush(self, journal: Journal, end: int) -> None:
+        """Return when the frames up to ``end`` are durable.
+
+        Raises:
+            StoreFullError: if the disk refuses: the writes are visible, and lost if the power fails now.
+
+        """
+        try:
+            journal.flush(end)
+        except OSError as error:
+            if not self._is_superseded(journal):
+                raise StoreFullError(
+                    f"{self.path}: what was written is visible, but the disk refuses to keep it: {error.strerror}.",
+                    "Look at the system log; the next write tries to save everything anew.",
+                ) from error
+
+    def _is_superseded(self, journal: Journal) -> bool:
+        """Tell whether a checkpoint has made durable what a journal could not."""
+        with suppress(StaleEnvironment):
+            state = self.read(lambda txn: State.decode(txn.get(STATE), self.path))
+            return state.journal != journal.id and state.previous is None
+        return False

@@ -1,0 +1,172 @@
+"""The commit path of a keystore: journal first, then the view, one flush, with nobody waiting behind it.
+
+Under the writer lock a commit writes a frame into the journal, where the last commit ended, and commits to the view.
+Then the next writer may go on, while this one flushes the journal, if the level of the keystore asks for it. So the
+flushes of threads and processes overlap, and one may serve many.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+import lmdb
+
+from pronto_lmdb.commit import Commit
+from pronto_lmdb.errors import ProntoError, StoreFullError
+from pronto_lmdb.flusher import flusher
+from pronto_lmdb.identity import FULL, NORMAL, OFF, State
+from pronto_lmdb.journal_format import encode_frame
+from pronto_lmdb.record import STATE
+from pronto_lmdb.translation import translated
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pronto_lmdb.home import Home
+    from pronto_lmdb.journal import Journal
+    from pronto_lmdb.journaled import JournaledEnvironment
+
+
+class JournaledCommit(Commit):
+    """A write transaction of a keystore.
+
+    Args:
+        environment: where to write.
+        home: as for :class:`Commit`, which says what is raised, too.
+        timeout: seconds to wait for a lock.
+        interval: returns the seconds after which ``normal`` flushes; asked when there is something to flush.
+
+    Attributes:
+        stays: whether the directory keeps its name; cleared before a rename, whose new name is not on the disk yet.
+
+    """
+
+    __slots__ = ("_interval", "_journal", "_level", "stays")
+
+    _environment: JournaledEnvironment
+    _journal: Journal
+
+    def __init__(
+        self, environment: JournaledEnvironment, home: Home | None, timeout: float, interval: Callable[[], float]
+    ) -> None:
+        self._interval = interval
+        self.stays = True
+        super().__init__(environment, home, timeout)
+
+    def _begin(self) -> None:
+        super()._begin()
+        environment = self._environment
+        if not environment.is_settled(self.state):
+            self._drop()
+            environment.settle(self.state, self._timeout)
+            super()._begin()
+        state, journal = self.state, environment.journal
+        assert journal is not None
+        self._level = state.level
+        self._journal = journal
+        # While the writer lock is held, the view names exactly what is committed.
+        journal.committed = state.end
+
+    def checkpoint(self) -> None:
+        """Make everything committed so far durable, whatever the level; nothing was changed yet.
+
+        Raises:
+            StoreFullError: if the disk refuses.
+
+        """
+        self._drop()
+        try:
+            self._environment.checkpoint(self.state, self._timeout)
+        except (lmdb.Error, OSError) as error:
+            raise translated(error, self._environment.path) from error
+        self._begin()
+
+    # -- the end -----------------------------------------------------------------------------------------------
+
+    def commit(self) -> None:
+        """Make the changes visible and let the next writer in; at the level ``full``, durable before it returns.
+
+        Without changes, what the caller has seen is made durable all the same: "it is there already" must not be lost.
+
+        Raises:
+            StoreFullError: if there is no room; nothing is changed then, unless the message says that the changes are
+                visible.
+
+        """
+        super().commit()
+        levels = (self._level, self.state.level)
+        if FULL in levels or levels[0] != levels[1]:
+            self._flush()
+        elif NORMAL in levels:
+            flusher.note(self._journal, self._interval)
+
+    def sync(self) -> None:
+        """End the transaction, without changes, and make everything before it durable, whatever the level."""
+        if self._level == OFF:
+            self.checkpoint()
+        self.abort()
+        self._flush()
+
+    def _flush(self) -> None:
+        self._environment.flush(self._journal, self.state.end)
+
+    def _publish(self) -> None:
+        state = self.state
+        if self._level == state.level == OFF:
+            super()._publish()
+            return
+        if not state.anchored:
+            self._anchor()
+        state.anchored = self.stays
+        journal, start = self._journal, state.end
+        frame, checksum = encode_frame(state.checksum, state, self._log)
+        state.end += len(frame)
+        state.checksum = checksum
+        try:
+            journal.write(frame, start)
+            super()._publish()
+        except OSError as error:
+            self._take_back(start)
+            raise translated(error, self._environment.path) from error
+        except BaseException:
+            if not self._is_committed():
+                self._take_back(start)
+            raise
+        journal.committed = state.end
+        if state.level == NORMAL:
+            journal.owed = state.end
+        if state.end > state.limit:
+            self._checkpoint_after()
+
+    def _anchor(self) -> None:
+        """Make sure, before the first frame, that the directory will be found after a power loss."""
+        try:
+            self._environment.directory.sync()
+            self._environment.directory.sync_parent()
+        except OSError as error:
+            raise translated(error, self._environment.path) from error
+
+    def _is_committed(self) -> bool:
+        """Tell whether the view names the new frame: Ctrl-C may strike right behind LMDB's commit."""
+        self._drop()
+        txn = self._environment.begin_read()
+        try:
+            return State.decode(txn.get(STATE), self._environment.path).end == self.state.end
+        finally:
+            txn.abort()
+
+    def _take_back(self, start: int) -> None:
+        """Make sure that a refused write does not come back with somebody else's flush."""
+        try:
+            self._journal.take_back(start)
+        except OSError as error:
+            raise StoreFullError(
+                f"{self._environment.path}: the write failed, and the disk refuses to forget it: {error.strerror}.",
+                "It is not visible, but may appear after a power loss. Look at the system log.",
+            ) from error
+
+    def _checkpoint_after(self) -> None:
+        """Begin a new journal, as part of this write. If that fails, this write is flushed like any other."""
+        with suppress(lmdb.Error, OSError, ProntoError):
+            self._environment.checkpoint(self.state, self._timeout)

@@ -1,0 +1,57 @@
+"""The marker: proof that the view of a keystore belongs to this boot of the system, and to this place on this disk.
+
+A view is never flushed, so after a power loss it may be torn, and a torn view aborts the process that opens it. The
+marker is written last when a view is made, and names what no copy and no reboot keeps: the boot, the device and the
+inode of the data file.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from pronto_lmdb.data_files import DATA_FILE
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pronto_lmdb.directory import Directory
+
+MARKER = "marker"
+BOOT_ID_FILE = "/proc/sys/kernel/random/boot_id"
+
+_known_boot: list[str | None] = []
+
+
+def boot_id() -> str | None:
+    """Return what names this boot of the system, the same for all processes; ``None`` where nothing does."""
+    if not _known_boot:
+        _known_boot.append(_read_boot_id())
+    return _known_boot[0]
+
+
+def _read_boot_id() -> str | None:
+    if sys.platform == "darwin":
+        from subprocess import run
+
+        return run(["/usr/sbin/sysctl", "-n", "kern.bootsessionuuid"], capture_output=True, text=True).stdout.strip()
+    try:
+        with open(BOOT_ID_FILE, encoding="ascii") as file:
+            return file.read().strip() or None
+    except OSError:
+        return None
+
+
+def is_marked(directory: Directory) -> bool:
+    """Tell whether the view in a directory was made in this boot, here, and is whole."""
+    boot, file = boot_id(), directory.stat(DATA_FILE)
+    return boot is not None and file is not None and directory.read(MARKER) == _content(boot, file)
+
+
+def mark(directory: Directory) -> None:
+    """Vouch for the view in a directory, which is whole now."""
+    boot, file = boot_id(), directory.stat(DATA_FILE)
+    if boot is not None and file is not None:
+        directory.write(MARKER, _content(boot, file))
+
+
+def _content(boot: str, file: object) -> bytes:
+    return f"{boot} {file.st_dev} {file.st_ino}\n".encode()  # type: ignore[attr-defined]

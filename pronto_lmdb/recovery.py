@@ -1,0 +1,290 @@
+"""Recovery: the view made anew from base and journal, after a power loss, a reboot, a copy, or a killed recovery.
+
+The old view is never opened, not even to look: LMDB aborts on a torn file. Nothing of the evidence is touched before
+its replacement is on the disk, so a recovery that dies is simply done again.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import shutil
+from contextlib import suppress
+from time import monotonic, sleep
+
+import lmdb
+
+from pronto_lmdb.checkpoint import BASE, NEW_BASE, remove_other_journals
+from pronto_lmdb.creation import open_private, store
+from pronto_lmdb.data_files import DATA_FILE, LOCK_TABLE, is_sound
+from pronto_lmdb.directory import Directory
+from pronto_lmdb.environment import LOCK_FILE, MAX_READERS, MIB
+from pronto_lmdb.errors import CorruptStoreError, LockTimeoutError, ReadOnlyError
+from pronto_lmdb.files import PRIVATE_DIRECTORY, FileLock, flush_data, remove_tree
+from pronto_lmdb.genesis import batches, write_genesis
+from pronto_lmdb.identity import OFF, SMALLEST_LIMIT, Identity, State
+from pronto_lmdb.journal import NEW_JOURNAL, PREFIX, journal_name
+from pronto_lmdb.journal_format import HEADER_SIZE, Header, frames
+from pronto_lmdb.marker import MARKER, is_marked, mark
+from pronto_lmdb.record import IDENTITY, STATE
+from pronto_lmdb.translation import translated
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pronto_lmdb.journal_format import Change
+
+REBUILD = "rebuild"
+_PAUSE = 2e-3
+# Changes of one transaction while the journal is replayed.
+_BATCH = 10_000
+_UPGRADE_PATIENCE = 10.0
+_RESTORE = "Restore the address from a snapshot."
+
+
+def make_view(path: str, timeout: float) -> None:
+    """Make sure that the keystore in a directory has a view that can be trusted.
+
+    Args:
+        path: the directory.
+        timeout: seconds to wait for others who are inside, or at the same work.
+
+    Raises:
+        LockTimeoutError: if others still have it open then, who see another boot of the system.
+        CorruptStoreError: if base or journal are missing or damaged; nothing is changed then.
+        ReadOnlyError: if it must be recovered and may not be written here.
+
+    """
+    try:
+        with Directory(path) as directory:
+            if not _is_made_by_others(directory, timeout):
+                _make(directory)
+    except (lmdb.Error, OSError) as error:
+        raise translated(error, path) from error
+
+
+def _is_made_by_others(directory: Directory, timeout: float) -> bool:
+    """Wait until there is a trusted view, or nobody else inside."""
+    deadline = monotonic() + timeout
+    while True:
+        if directory.enter():
+            if is_marked(directory):
+                return True
+            directory.leave()
+        if directory.seclude():
+            return is_marked(directory)
+        if monotonic() >= deadline:
+            raise LockTimeoutError(
+                f"{directory.path} must be recovered, and other processes still have it open.",
+                "Close it there, then try again.",
+            )
+        sleep(_PAUSE)
+
+
+def _make(directory: Directory) -> None:
+    if not os.access(directory.path, os.W_OK):
+        raise ReadOnlyError(
+            f"{directory.path} must be recovered before it can be read, and cannot be written.",
+            "Open it once as a user who may write.",
+        )
+    names = directory.names()
+    if any(map(_is_truth, names)):
+        recover(directory)
+    elif DATA_FILE in names:
+        upgrade(directory)
+
+
+def is_journaled(path: str) -> bool:
+    """Tell whether a directory holds a keystore with a journal, which need not have a view."""
+    if os.path.exists(os.path.join(path, MARKER)):
+        return True
+    with suppress(FileNotFoundError, NotADirectoryError):
+        return any(_is_truth(name) for name in os.listdir(path))
+    return False
+
+
+def _is_truth(name: str) -> bool:
+    return name == BASE or name.startswith(PREFIX)
+
+
+# -- recovery --------------------------------------------------------------------------------------------------------
+
+
+def recover(directory: Directory) -> None:
+    """Make the view from base and journal; nobody else is inside."""
+    for leftover in (NEW_BASE, NEW_JOURNAL):
+        directory.unlink(leftover)
+    remove_tree(directory.place(REBUILD))
+    header, state, replayed = _rebuild(directory)
+    _settle_journal(directory, header, state)
+    remove_other_journals(directory, header.journal)
+    directory.unlink(LOCK_TABLE)
+    if state.level == OFF and _is_view_usable(directory, state):
+        remove_tree(directory.place(REBUILD))
+    else:
+        directory.rename(f"{REBUILD}/{DATA_FILE}", DATA_FILE)
+        remove_tree(directory.place(REBUILD))
+    mark(directory)
+    _log(directory, replayed)
+
+
+def _log(directory: Directory, replayed: int) -> None:
+    from logging import getLogger  # here only: it would cost every command 5 ms at start
+
+    getLogger("pronto_lmdb").info("%s was recovered: %d commits from its journal", directory.path, replayed)
+
+
+def _rebuild(directory: Directory) -> tuple[Header, State, int]:
+    """Replay the journal on a copy of the base, in a directory beside."""
+    place = directory.place(REBUILD)
+    os.mkdir(place, PRIVATE_DIRECTORY)
+    base = directory.stat(BASE)
+    if base is not None:
+        shutil.copyfile(directory.place(BASE), os.path.join(place, DATA_FILE))
+    handle = open_private(place, 2 * (MIB if base is None else base.st_size + MIB))
+    try:
+        state = None if base is None else _stored_state(handle, directory)
+        header = _genesis(directory) if state is None else _continued(directory, state)
+        last, replayed = _replay(handle, content_of(directory, journal_name(header.journal)), header)
+        state = last or state
+        if state is None:
+            raise CorruptStoreError(f"{directory.path} holds nothing that is whole.", _RESTORE)
+        if last is None:
+            state.journal, state.end, state.checksum = header.journal, HEADER_SIZE, header.checksum()
+        state.anchored, state.previous = False, None
+        state.limit = max(SMALLEST_LIMIT, 0 if base is None else base.st_size)
+        store(handle, [(STATE, state.encode())])
+        return header, state, replayed
+    finally:
+        handle.close()
+
+
+def _replay(handle: lmdb.Environment, content: memoryview, header: Header) -> tuple[State | None, int]:
+    """Apply what a journal holds; return the last state, and how many commits there were."""
+    state, replayed = None, 0
+    pending: list[Change] = []
+    for frame in frames(content, header):
+        state = frame.state
+        replayed += 1
+        pending.extend(frame.changes())
+        if len(pending) >= _BATCH:
+            store(handle, pending)
+            pending = []
+    store(handle, pending)
+    return state, replayed
+
+
+def _stored_state(handle: lmdb.Environment, directory: Directory) -> State:
+    with handle.begin() as txn:
+        return State.decode(txn.get(STATE), f"{directory.path}/{BASE}")
+
+
+def _continued(directory: Directory, state: State) -> Header:
+    """Return the header of the journal that continues the base."""
+    name = journal_name(state.journal)
+    stored = directory.read(name)
+    if stored is None:
+        raise CorruptStoreError(f"{directory.path}/{name} is missing.", _RESTORE)
+    header = Header.decode(stored, f"{directory.path}/{name}")
+    if header.journal != state.journal or header.revision != state.revision:
+        raise CorruptStoreError(f"{directory.path}/{name} does not continue the base.", _RESTORE)
+    return header
+
+
+def _genesis(directory: Directory) -> Header:
+    """Return the header of the one journal that needs no base."""
+    found = []
+    for name in directory.names():
+        if name.startswith(PREFIX):
+            # One that was not the current one yet may be torn.
+            with suppress(CorruptStoreError):
+                header = Header.decode(directory.read(name) or b"", f"{directory.path}/{name}")
+                if header.genesis and journal_name(header.journal) == name:
+                    found.append(header)
+    if len(found) != 1:
+        raise CorruptStoreError(f"{directory.path} has no base, and {len(found)} first journals.", _RESTORE)
+    return found[0]
+
+
+def content_of(directory: Directory, name: str) -> memoryview:
+    """Return a file as memory; its pages are read when they are looked at."""
+    descriptor = directory.open(name, os.O_RDONLY)
+    try:
+        return memoryview(mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ))
+    finally:
+        os.close(descriptor)
+
+
+def _settle_journal(directory: Directory, header: Header, state: State) -> None:
+    """Write the valid part of the journal to a file of its own: what the old one says may be in memory only."""
+    name = journal_name(header.journal)
+    descriptor = directory.open(NEW_JOURNAL, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    try:
+        with open(descriptor, "wb", closefd=False) as file:
+            file.write(header.encode())
+            file.write(content_of(directory, name)[HEADER_SIZE : state.end])
+        flush_data(descriptor)
+    finally:
+        os.close(descriptor)
+    directory.rename(NEW_JOURNAL, name)
+    directory.sync()
+
+
+def _is_view_usable(directory: Directory, state: State) -> bool:
+    """Tell whether the view of a keystore that writes no journal is whole, and continues what was recovered."""
+    if directory.stat(DATA_FILE) is None or not is_sound(directory.place(".")):
+        return False
+    handle = lmdb.open(directory.place("."), readonly=True, lock=False, create=False)
+    try:
+        with handle.begin() as txn:
+            seen = State.decode(txn.get(STATE), directory.path)
+    except (lmdb.Error, CorruptStoreError):
+        return False
+    finally:
+        handle.close()
+    journal = seen.journal if seen.previous is None else seen.previous[0]
+    return seen.level == OFF and state.journal in (seen.journal, journal) and seen.revision >= state.revision
+
+
+# -- keystores without a journal -------------------------------------------------------------------------------------
+
+
+def upgrade(directory: Directory) -> None:
+    """Give a journal to a keystore that release 0.1 wrote: nobody who knows of journals is inside.
+
+    Processes of that release may be, so its writer lock is taken, and its format given up before anything else. Until
+    the journal has its name, the data file is the truth, and every commit to it is flushed.
+    """
+    lock = FileLock(os.path.join(directory.path, LOCK_FILE))
+    lock.acquire(_UPGRADE_PATIENCE)
+    try:
+        _upgrade(directory)
+    finally:
+        lock.release()
+        lock.close()
+
+
+def _upgrade(directory: Directory) -> None:
+    path = directory.place(".")
+    if not is_sound(path):  # at the level "off" it was never flushed
+        raise CorruptStoreError(f"{directory.path}/{DATA_FILE} is damaged.", _RESTORE)
+    size = os.path.getsize(os.path.join(path, DATA_FILE))
+    handle = lmdb.open(path, map_size=size + 16 * MIB, create=False, max_readers=MAX_READERS)
+    try:
+        with handle.begin() as txn:
+            identity = Identity.decode(txn.get(IDENTITY), directory.path)
+            state = State.decode(txn.get(STATE), directory.path)
+        if not identity.address:
+            return  # the registry keeps no journal
+        if state.end:
+            raise CorruptStoreError(f"{directory.path} has lost its journal.", _RESTORE)
+        state.journal = os.urandom(16)
+        store(handle, [(STATE, state.encode())])
+        with handle.begin() as txn:
+            entries = (entry for entry in txn.cursor() if entry[0] not in (IDENTITY, STATE))
+            write_genesis(directory, NEW_JOURNAL, identity, state, batches(identity, entries))
+        directory.rename(NEW_JOURNAL, journal_name(state.journal))
+        directory.sync()
+        store(handle, [(STATE, state.encode())])
+    finally:
+        handle.close()
+    mark(directory)
