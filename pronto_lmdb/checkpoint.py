@@ -19,6 +19,8 @@ from pronto_lmdb.record import STATE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from pronto_lmdb.directory import Directory
     from pronto_lmdb.journaled import JournaledEnvironment
 
@@ -125,6 +127,11 @@ def remove_other_journals(directory: Directory, kept: bytes) -> None:
     for name in directory.names():
         if name.startswith(PREFIX) and name != journal_name(kept):
             directory.unlink(name)
+
+
+def holds_truth(names: Iterable[str]) -> bool:
+    """Tell whether there is a base or a journal among the names of files."""
+    return any(name == BASE or name.startswith(PREFIX) for name in names)
 
 
 def read_base_state(directory: Directory) -> State | None:

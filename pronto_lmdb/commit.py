@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import lmdb
 
-from pronto_lmdb.environment import StaleEnvironment
+from pronto_lmdb.environment import UNKNOWN_STATE, StaleEnvironment
 from pronto_lmdb.errors import ConflictError, ProntoError
 from pronto_lmdb.identity import State
 from pronto_lmdb.pool import pool
 from pronto_lmdb.record import IDENTITY, STATE
 from pronto_lmdb.translation import translated
+from pronto_lmdb.writer_lock import Claim
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 _KEPT_BY_ALL = (IDENTITY, STATE)
 
 
-class Commit:
+class Commit(Claim):
     """A write transaction: from taking the writer lock to giving it back.
 
     It keeps the exact puts and deletes in order. When the map is full, LMDB can only abort: the transaction is
@@ -39,19 +40,20 @@ class Commit:
 
     """
 
-    __slots__ = ("__weakref__", "_environment", "_failure", "_home", "_log", "_timeout", "_turn", "state", "txn")
+    __slots__ = ("_environment", "_failure", "_home", "_log", "_stored", "_timeout", "state", "txn")
 
+    _stored: bytes | None
     txn: lmdb.Transaction[bytes]
     state: State
 
     def __init__(self, environment: Environment, home: Home | None, timeout: float) -> None:
+        super().__init__(environment.writer_lock)
         self._environment = environment
         self._home = home
         self._timeout = timeout
         self._log: list[tuple[bytes, bytes | None]] = []
         self._failure: ProntoError | None = None
-        self._turn = environment.claim(self)
-        environment.lock_writer(self._turn, timeout)
+        environment.lock_writer(self.ticket, timeout)
         try:
             self._begin()
         except lmdb.Error as error:
@@ -64,10 +66,15 @@ class Commit:
     def _begin(self) -> None:
         """Begin the transaction and look whether this is still the right place."""
         environment, home = self._environment, self._home
-        self.txn = environment.begin_write()
+        self.txn = txn = environment.begin_write()
         try:
-            self.state = State.decode(self.txn.get(STATE), environment.path)
-            if home is not None and self.state.generation != home.generation and not home.owns(self.txn):
+            self._stored = stored = txn.get(STATE)
+            known, state = environment.cached_state
+            # It is changed from here on, so nobody else may take it for what is stored.
+            environment.cached_state = UNKNOWN_STATE
+            self.state = state = state if stored == known else State.decode(stored, environment.path)
+            state.advance(txn.id() - 1)
+            if home is not None and state.generation != home.generation and not home.owns(txn):
                 raise StaleEnvironment
         except BaseException:
             self._drop()
@@ -78,7 +85,7 @@ class Commit:
 
     def _leave(self) -> None:
         environment = self._environment
-        environment.unlock_writer(self._turn)
+        self.lock.leave(self.ticket)
         if not environment.owners:
             pool.close_unowned(environment)
 
@@ -179,18 +186,25 @@ class Commit:
 
     def _publish(self) -> None:
         """Make the changes visible."""
-        self.put(STATE, self.state.encode())
+        state = self.state
+        state.transaction = self.txn.id()
+        stored = state.encode()
+        self.put(STATE, stored)
+        self._commit(stored)
+
+    def _commit(self, stored: bytes | None) -> None:
+        """Commit, with ``stored`` as the state on disk."""
         while True:
-            moment = self.txn.id()
             try:
                 self.txn.commit()
             except lmdb.MapFullError:
                 self._regrow()
             else:
                 break
-        home = self._home
-        if home is not None and self.state.generation == home.generation:
-            home.seen = moment
+        state, home = self.state, self._home
+        self._environment.cached_state = (stored, state)
+        if home is not None and state.generation == home.generation:
+            home.seen = state.transaction
 
     def abort(self) -> None:
         """Drop the changes and let the next writer in."""

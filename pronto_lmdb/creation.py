@@ -44,7 +44,7 @@ def build(path: str, identity: Identity, state: State, entries: Iterable[Entry] 
         with Directory(path) as directory:
             content = _stored(handle, batches(identity, entries))
             write_genesis(directory, journal_name(state.journal), identity, state, content)
-            store(handle, [(STATE, state.encode())])
+            store_state(handle, state)
             mark(directory)
             directory.sync()
 
@@ -57,7 +57,7 @@ def build_registry(path: str, identity: Identity, state: State, entries: Iterabl
     def fill(handle: lmdb.Environment) -> None:
         for batch in batches(identity, entries):
             store(handle, batch)
-        store(handle, [(STATE, state.encode())])
+        store_state(handle, state)
         handle.sync(True)
         sync_directory(path)
 
@@ -105,6 +105,12 @@ def store(handle: lmdb.Environment, changes: Iterable[tuple[bytes, bytes | None]
             handle.set_mapsize(handle.info()["map_size"] * 2)
         else:
             return
+
+
+def store_state(handle: lmdb.Environment, state: State) -> None:
+    """Write the state of a view that holds everything else."""
+    state.transaction = handle.info()["last_txnid"] + 1
+    store(handle, [(STATE, state.encode())])
 
 
 def _stored(handle: lmdb.Environment, content: Iterable[list[Entry]]) -> Iterator[list[Entry]]:

@@ -25,9 +25,9 @@ from pronto_lmdb.data_files import DATA_FILE, LOCK_TABLE, is_on_readonly_file_sy
 from pronto_lmdb.errors import ConflictError, CorruptStoreError, LockTimeoutError, ReadOnlyError, StoreFullError
 from pronto_lmdb.files import PRIVATE_FILE
 from pronto_lmdb.identity import Identity, State
-from pronto_lmdb.record import IDENTITY, STATE
+from pronto_lmdb.record import IDENTITY
 from pronto_lmdb.translation import translated
-from pronto_lmdb.writer_lock import Claimant, Turn, WriterLock
+from pronto_lmdb.writer_lock import Claim, WriterLock
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -46,6 +46,8 @@ SMALLEST_MAP = 1 * MIB
 QUOTA_SLACK = 1 * MIB
 MAX_READERS = 2048
 LOCK_FILE = "lock"
+
+UNKNOWN_STATE: tuple[bytes | None, State] = (b"", State())
 
 _PAUSE = 1e-3
 _ATTEMPTS = 100
@@ -68,12 +70,16 @@ class Environment:
         is_keystore: whether it belongs to an address, and is not the registry.
         abandoned: whether it was inherited by a fork, in the middle of something.
         used: set by every use, cleared by the pool when it looks for what to close.
+        writer_lock: held by whoever writes.
+        cached_state: the last state that this process committed, and its stored form.
 
     """
 
     __slots__ = (
-        "_closing", "_map_size", "_name", "_pins", "_quota", "_writer_lock",
-        "abandoned", "begin", "closed", "epoch", "handle", "home", "is_keystore", "owners", "path", "readonly", "used",
+        "_closing", "_map_size", "_name", "_pins", "_quota",
+        "abandoned", "begin", "cached_state", "closed", "epoch", "handle", "home", "is_keystore", "owners",
+        "path", "readonly", "used",
+        "writer_lock",
     )  # fmt: skip
 
     handle: lmdb.Environment
@@ -91,9 +97,10 @@ class Environment:
         self.abandoned = False
         self.used = True
         self.home: Home | None = None
+        self.cached_state = UNKNOWN_STATE
         self._closing = False
         self._pins: list[int] = []
-        self._writer_lock = WriterLock(os.path.join(path, LOCK_FILE))
+        self.writer_lock = WriterLock(os.path.join(path, LOCK_FILE))
         self._open()
 
     # -- opening and closing -----------------------------------------------------------------------------------
@@ -104,7 +111,7 @@ class Environment:
         self.begin = self.handle.begin
         try:
             if not self.readonly:
-                self._writer_lock.open()
+                self.writer_lock.open()
             self._refuse_truncated()
             self.handle.reader_check()
             self._remember(self.describe()[0])
@@ -127,7 +134,7 @@ class Environment:
         """Close everything."""
         self.closed = True
         self.handle.close()
-        self._writer_lock.close()
+        self.writer_lock.close()
 
     def _open_handle(self) -> lmdb.Environment:
         note_opening()
@@ -185,8 +192,11 @@ class Environment:
 
     def describe(self) -> tuple[Identity, State]:
         """Return identity and state as they are on disk now, whoever the owner is."""
-        stored = self.read(lambda txn: (txn.get(IDENTITY), txn.get(STATE)))
-        return Identity.decode(stored[0], self.path), State.decode(stored[1], self.path)
+
+        def described(txn: lmdb.Transaction[bytes]) -> tuple[Identity, State]:
+            return Identity.decode(txn.get(IDENTITY), self.path), State.read(txn, self.path)
+
+        return self.read(described)
 
     def save(self) -> None:
         """Flush what is not; here nothing ever is."""
@@ -195,9 +205,8 @@ class Environment:
         """Close the handle unless somebody pins it or writes; tell whether it is closed."""
         if self.closed:
             return True
-        claimant = Claimant()
-        turn = self.claim(claimant)
-        if not self._writer_lock.enter(turn):
+        claim = Claim(self.writer_lock)
+        if not self.writer_lock.enter(claim.ticket):
             return False
         try:
             # A reader that pins sets its mark first and then looks at ours, so one of the two always notices.
@@ -210,14 +219,14 @@ class Environment:
             self._dispose()
             return True
         finally:
-            self._writer_lock.leave(turn)
+            self.writer_lock.leave(claim.ticket)
 
     def abandon(self) -> lmdb.Environment:
         """Give up a handle inherited by a fork: returned, so that it is kept and never closed."""
         self.epoch += 1
         self.closed = self.abandoned = True
         self.begin = _refuse_inherited
-        self._writer_lock.close()
+        self.writer_lock.close()
         return self.handle
 
     def has_moved(self, epoch: int) -> bool:
@@ -305,12 +314,12 @@ class Environment:
 
     # -- writing -----------------------------------------------------------------------------------------------
 
-    def claim(self, claimant: object) -> Turn:
-        """Return a claim to write, for :meth:`lock_writer`."""
-        return Turn(self._writer_lock, claimant)
-
-    def lock_writer(self, turn: Turn, timeout: float) -> None:
+    def lock_writer(self, ticket: list[int], timeout: float) -> None:
         """Become the only writer among all threads and processes.
+
+        Args:
+            ticket: of the :class:`Claim` of the writer.
+            timeout: seconds to wait.
 
         Raises:
             StaleEnvironment: if the handle is closed.
@@ -321,18 +330,10 @@ class Environment:
         """
         if self.readonly:
             raise ReadOnlyError(f"{self.path} cannot be written.", "Check its owner and permissions.")
-        timeout = self._writer_lock.wait_for_threads(turn, self._name, timeout)
-        try:
-            if self.closed:
-                raise StaleEnvironment
-            self._writer_lock.wait_for_processes(timeout)
-        except BaseException:
-            self._writer_lock.leave(turn)
-            raise
-
-    def unlock_writer(self, turn: Turn) -> None:
-        """Let the next writer in; does nothing for whoever is not the writer."""
-        self._writer_lock.leave(turn)
+        self.writer_lock.acquire(ticket, self._name, timeout)
+        if self.closed:
+            self.writer_lock.leave(ticket)
+            raise StaleEnvironment
 
     def begin_write(self) -> lmdb.Transaction[bytes]:
         """Begin LMDB's write transaction; the caller holds the writer lock."""
@@ -412,13 +413,12 @@ class Environment:
 
     def _follow_growth(self) -> None:
         """Let a reader go on that found the file larger than the map."""
-        claimant = Claimant()
-        turn = self.claim(claimant)
-        if self._writer_lock.enter(turn):
+        claim = Claim(self.writer_lock)
+        if self.writer_lock.enter(claim.ticket):
             try:
                 self._adopt_size()
             finally:
-                self._writer_lock.leave(turn)
+                self.writer_lock.leave(claim.ticket)
         else:
             sleep(_PAUSE)  # a writer of this process is inside: it follows, or has done so
 

@@ -182,7 +182,8 @@ class FileLock:
             ReadOnlyError: if the lock file cannot be opened for writing.
 
         """
-        self.open()
+        if self._descriptor < 0:
+            self.open()
         try:
             try_lock(self._descriptor)
         except (BlockingIOError, PermissionError):

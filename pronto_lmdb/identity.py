@@ -9,10 +9,13 @@ from msgpack import packb, unpackb
 
 from pronto_lmdb import clock
 from pronto_lmdb.errors import CorruptStoreError, FormatVersionError
+from pronto_lmdb.record import STATE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
+
+    import lmdb
 
 FORMAT = 1
 
@@ -26,10 +29,11 @@ FULL, NORMAL, OFF = LEVELS.values()
 # What an environment without a journal says, such as the registry and everything that release 0.1 wrote.
 _PLAIN = Struct(">BBHIQQI")
 # With a journal: format, status, level, flags, generation, revision, expiring, namespaces; then the id of the journal,
-# where its valid part ends, the checksum of its last frame, and how long it may grow.
-_JOURNALED = Struct(">BBBBIQQI16sQIQ")
+# where its valid part ends, the checksum of its last frame, how long it may grow, and the LMDB transaction.
+_JOURNALED = Struct(">BBBBIQQI16sQIQQ")
 # During a checkpoint, behind that: the same of the journal before.
 _PREVIOUS = Struct(">16sQI")
+_JOURNALED_SIZES = (_JOURNALED.size, _JOURNALED.size + _PREVIOUS.size)
 _JOURNALED_FORMAT = 2
 _ANCHORED = 1
 
@@ -125,13 +129,15 @@ class State:
         end: where its valid part ends.
         checksum: of its last frame.
         limit: how long it may grow before a checkpoint.
+        transaction: the number of LMDB's transaction at which ``revision`` holds. At the level ``off`` nothing but the
+            revision changes from commit to commit, so it is counted on from there instead of being stored.
         previous: id, end and checksum of the journal before, while a checkpoint is under way.
 
     """
 
     __slots__ = (
         "anchored", "checksum", "end", "expiring", "generation", "journal", "level", "limit", "namespaces", "previous",
-        "revision", "status",
+        "revision", "status", "transaction",
     )  # fmt: skip
 
     def __init__(
@@ -153,6 +159,7 @@ class State:
         self.end = 0
         self.checksum = 0
         self.limit = SMALLEST_LIMIT
+        self.transaction = 0
         self.previous: tuple[bytes, int, int] | None = None
 
     @property
@@ -161,13 +168,13 @@ class State:
         return 2 + self.expiring + self.namespaces
 
     def encode(self) -> bytes:
-        """Return the stored form: 28 bytes, 64 with a journal, 92 during a checkpoint."""
+        """Return the stored form: 28 bytes, 72 with a journal, 100 during a checkpoint."""
         counters = (self.generation, self.revision, self.expiring, self.namespaces)
         if not self.journal:
             return _PLAIN.pack(FORMAT, self.status, 0, *counters)
         stored = _JOURNALED.pack(
             _JOURNALED_FORMAT, self.status, self.level, self.anchored, *counters,
-            self.journal, self.end, self.checksum, self.limit,
+            self.journal, self.end, self.checksum, self.limit, self.transaction,
         )  # fmt: skip
         return stored if self.previous is None else stored + _PREVIOUS.pack(*self.previous)
 
@@ -182,16 +189,30 @@ class State:
         """
         if not stored:
             raise CorruptStoreError(f"{place} holds no valid state.", "Move it away, or restore it from a snapshot.")
-        if stored[0] == _JOURNALED_FORMAT and len(stored) >= _JOURNALED.size:
+        if stored[0] == _JOURNALED_FORMAT and len(stored) in _JOURNALED_SIZES:
             state = cls.__new__(cls)
             (
                 _, state.status, state.level, flags, state.generation, state.revision, state.expiring,
                 state.namespaces, state.journal, state.end, state.checksum, state.limit,
+                state.transaction,
             ) = _JOURNALED.unpack_from(stored)  # fmt: skip
             state.anchored = flags == _ANCHORED
             state.previous = None if len(stored) == _JOURNALED.size else _PREVIOUS.unpack_from(stored, _JOURNALED.size)
             return state
         return cls._decode_plain(stored, place)
+
+    def advance(self, transaction: int) -> None:
+        """Count the revision on to a later transaction of LMDB."""
+        if self.level == OFF:
+            self.revision += transaction - self.transaction
+            self.transaction = transaction
+
+    @classmethod
+    def read(cls, txn: lmdb.Transaction[bytes], place: str) -> State:
+        """Return the state that a read transaction of the view shows; errors as for :meth:`decode`."""
+        state = cls.decode(txn.get(STATE), place)
+        state.advance(txn.id())
+        return state
 
     @classmethod
     def _decode_plain(cls, stored: bytes, place: str) -> State:

@@ -35,7 +35,7 @@ _NO_FRAME = bytes(4)
 
 # Room is reserved ahead, because a flush of a file that grows has to wait for the file system's own journal too. Small
 # journals reserve little: there may be a hundred thousand of them.
-_SMALLEST_RESERVE = 4096
+_BLOCK = 4096
 _GREATEST_RESERVE = 256 * 1024
 
 
@@ -57,11 +57,12 @@ class Journal:
         owed: where the last frame ends that was acknowledged before it was flushed, as the level ``normal`` does.
         flushed: up to where the frames are known to be on the disk.
         spoiled: whether a flush of it failed, here or in another process.
-        retired: whether a checkpoint made everything in it durable in another way.
+        closed: whether nothing is left to flush, because a checkpoint made everything durable in another way, or
+            because everything was flushed.
 
     """
 
-    __slots__ = ("_descriptor", "_flushing", "_reserved", "committed", "flushed", "id", "owed", "retired", "spoiled")
+    __slots__ = ("_descriptor", "_flushing", "_reserved", "closed", "committed", "flushed", "id", "owed", "spoiled")
 
     def __init__(self, journal: bytes, descriptor: int, reserved: int) -> None:
         self.id = journal
@@ -69,7 +70,7 @@ class Journal:
         self.owed = 0
         self.flushed = 0
         self.spoiled = False
-        self.retired = False
+        self.closed = False
         self._descriptor = descriptor
         self._reserved = reserved
         self._flushing = allocate_lock()
@@ -133,13 +134,9 @@ class Journal:
             return False
         return header.journal == self.id and self._reserved >= end and stored[SPOILED_AT] == 0
 
-    def retire(self) -> None:
-        """Note that a checkpoint made everything durable, and close the file once nobody is flushing it."""
-        self.retired = True
-        self.close()
-
     def close(self) -> None:
-        """Close the file, once nobody is flushing it; idempotent."""
+        """Close the file, once nobody is flushing it: nobody needs it any more. Idempotent."""
+        self.closed = True
         with self._flushing:
             if self._descriptor >= 0:
                 os.close(self._descriptor)
@@ -167,8 +164,8 @@ class Journal:
             written += os.pwrite(self._descriptor, memoryview(frame)[written:], position + written)
 
     def _reserve(self, end: int) -> None:
-        step = min(max(_SMALLEST_RESERVE, end), _GREATEST_RESERVE)
-        size = -(-end // step) * step
+        size = end + min(end, _GREATEST_RESERVE)
+        size += -size % _BLOCK
         # Where it is refused, or unknown, the frame itself may still fit.
         with suppress(OSError, AttributeError):
             os.posix_fallocate(self._descriptor, self._reserved, size - self._reserved)
@@ -197,9 +194,9 @@ class Journal:
             OSError: if the disk refuses, now or before.
 
         """
-        while self.flushed < end and not self.retired:
+        while self.flushed < end and not self.closed:
             with self._flushing:
-                if self.flushed < end and not self.retired:
+                if self.flushed < end and not self.closed:
                     self._flush()
 
     def _flush(self) -> None:

@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import suppress
 
 import lmdb
 
-from pronto_lmdb.checkpoint import checkpoint, resolve
+from pronto_lmdb.checkpoint import checkpoint, holds_truth, resolve
 from pronto_lmdb.directory import Directory
-from pronto_lmdb.environment import Environment, StaleEnvironment
-from pronto_lmdb.errors import LockTimeoutError, StoreFullError
+from pronto_lmdb.environment import UNKNOWN_STATE, Environment, StaleEnvironment
+from pronto_lmdb.errors import CorruptStoreError, LockTimeoutError, StoreFullError
 from pronto_lmdb.flusher import flusher
 from pronto_lmdb.identity import State
 from pronto_lmdb.journal import Journal
 from pronto_lmdb.marker import MARKER, boot_id, is_marked
 from pronto_lmdb.record import STATE
-from pronto_lmdb.recovery import recover
 from pronto_lmdb.translation import translated
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pronto_lmdb.identity import Identity
+
+
+def is_journaled(path: str) -> bool:
+    """Tell whether a directory holds a keystore with a journal, which need not have a view."""
+    if os.path.exists(os.path.join(path, MARKER)):
+        return True
+    with suppress(FileNotFoundError, NotADirectoryError):
+        return holds_truth(os.listdir(path))
+    return False
 
 
 class ViewLostError(Exception):
@@ -59,6 +68,12 @@ class JournaledEnvironment(Environment):
             elif not (self.directory.enter() and is_marked(self.directory)):
                 raise ViewLostError(path)
             super().__init__(path)
+        except CorruptStoreError as error:
+            # Whatever is wrong with a view: base and journal know better.
+            if not self.readonly:
+                self.condemn()
+            self.directory.close()
+            raise error if self.readonly else ViewLostError(path) from error
         except BaseException:
             self.directory.close()
             raise
@@ -70,6 +85,8 @@ class JournaledEnvironment(Environment):
                 f"{self.path} is open in another process.",
                 "This system does not tell its boots apart: one process at a time can use an address.",
             )
+        from pronto_lmdb.recovery import recover
+
         recover(self.directory)
 
     def _remember(self, identity: Identity) -> None:
@@ -157,12 +174,14 @@ class JournaledEnvironment(Environment):
     def _take(self, journal: Journal) -> None:
         replaced, self.journal = self.journal, journal
         if replaced is not None:
-            replaced.retire()
+            replaced.close()
 
     def commit_state(self, state: State, timeout: float) -> None:
         """Commit a state by itself, without a frame."""
+        self.cached_state = UNKNOWN_STATE
         while True:
             txn = self.begin_write()
+            state.transaction = txn.id()
             try:
                 txn.put(STATE, state.encode())
                 txn.commit()
@@ -209,6 +228,6 @@ class JournaledEnvironment(Environment):
     def _is_superseded(self, journal: Journal) -> bool:
         """Tell whether a checkpoint has made durable what a journal could not."""
         with suppress(StaleEnvironment):
-            state = self.read(lambda txn: State.decode(txn.get(STATE), self.path))
+            state = self.read(lambda txn: State.read(txn, self.path))
             return state.journal != journal.id and state.previous is None
         return False

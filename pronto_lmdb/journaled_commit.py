@@ -7,6 +7,7 @@ flushes of threads and processes overlap, and one may serve many.
 
 from __future__ import annotations
 
+from _thread import get_ident
 from contextlib import suppress
 
 import lmdb
@@ -16,7 +17,7 @@ from pronto_lmdb.errors import ProntoError, StoreFullError
 from pronto_lmdb.flusher import flusher
 from pronto_lmdb.identity import FULL, NORMAL, OFF, State
 from pronto_lmdb.journal_format import encode_frame
-from pronto_lmdb.record import STATE
+from pronto_lmdb.pool import pool
 from pronto_lmdb.translation import translated
 
 TYPE_CHECKING = False
@@ -42,7 +43,7 @@ class JournaledCommit(Commit):
 
     """
 
-    __slots__ = ("_interval", "_journal", "_level", "stays")
+    __slots__ = ("_counters", "_interval", "_journal", "_level", "_must_flush", "_pinned", "_position", "stays")
 
     _environment: JournaledEnvironment
     _journal: Journal
@@ -51,6 +52,7 @@ class JournaledCommit(Commit):
         self, environment: JournaledEnvironment, home: Home | None, timeout: float, interval: Callable[[], float]
     ) -> None:
         self._interval = interval
+        self._must_flush = self._pinned = False
         self.stays = True
         super().__init__(environment, home, timeout)
 
@@ -64,7 +66,9 @@ class JournaledCommit(Commit):
         state, journal = self.state, environment.journal
         assert journal is not None
         self._level = state.level
+        self._counters = (state.expiring, state.namespaces)
         self._journal = journal
+        self._position = state.end
         # While the writer lock is held, the view names exactly what is committed.
         journal.committed = state.end
 
@@ -94,27 +98,43 @@ class JournaledCommit(Commit):
                 visible.
 
         """
-        super().commit()
-        levels = (self._level, self.state.level)
-        if FULL in levels or levels[0] != levels[1]:
-            self._flush()
-        elif NORMAL in levels:
+        level, state = self._level, self.state
+        written = bool(self._log)
+        self._must_flush = level == FULL or (written and level != state.level)
+        owes = written and state.level == NORMAL
+        self._end(Commit.commit)
+        if owes:
             flusher.note(self._journal, self._interval)
 
     def sync(self) -> None:
         """End the transaction, without changes, and make everything before it durable, whatever the level."""
         if self._level == OFF:
             self.checkpoint()
-        self.abort()
-        self._flush()
+        self._must_flush = True
+        self._end(Commit.abort)
 
-    def _flush(self) -> None:
-        self._environment.flush(self._journal, self.state.end)
+    def _end(self, end: Callable[[Commit], None]) -> None:
+        """Let the next writer in, then flush, with the environment kept open until that is done."""
+        try:
+            end(self)
+            if self._must_flush:
+                self._environment.flush(self._journal, self._position)
+        finally:
+            if self._pinned:
+                with suppress(ValueError):  # Ctrl-C came before the pin
+                    self._environment.unpin(get_ident())
+                pool.close_unowned(self._environment)
+
+    def _leave(self) -> None:
+        if self._must_flush:
+            self._pinned = True
+            self._environment.pin()
+        super()._leave()
 
     def _publish(self) -> None:
         state = self.state
         if self._level == state.level == OFF:
-            super()._publish()
+            self._publish_unlogged()
             return
         if not state.anchored:
             self._anchor()
@@ -133,11 +153,20 @@ class JournaledCommit(Commit):
             if not self._is_committed():
                 self._take_back(start)
             raise
-        journal.committed = state.end
+        journal.committed = self._position = state.end
         if state.level == NORMAL:
             journal.owed = state.end
         if state.end > state.limit:
             self._checkpoint_after()
+
+    def _publish_unlogged(self) -> None:
+        """Commit to the view only, and leave the state as it is stored where nothing but the revision has changed."""
+        state = self.state
+        if self.stays and (state.expiring, state.namespaces) == self._counters:
+            state.transaction = self.txn.id()
+            self._commit(self._stored)
+        else:
+            super()._publish()
 
     def _anchor(self) -> None:
         """Make sure, before the first frame, that the directory will be found after a power loss."""
@@ -152,7 +181,7 @@ class JournaledCommit(Commit):
         self._drop()
         txn = self._environment.begin_read()
         try:
-            return State.decode(txn.get(STATE), self._environment.path).end == self.state.end
+            return State.read(txn, self._environment.path).end == self.state.end
         finally:
             txn.abort()
 

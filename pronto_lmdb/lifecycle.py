@@ -347,9 +347,7 @@ class Lifecycle:
                 item for item in self._registry.trash() if before is None or (item.identity.deleted_at or 0) < before
             ]
             for item in doomed:
-                environment = pool.peek(item.path, self._owner)
-                if environment is not None:
-                    pool.discard(environment)
+                pool.discard_at(item.path)
                 remove_tree(item.path)
                 self._forget_pointer(item.trash_id)
                 self._registry.remove_trash(item.trash_id)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import islice, takewhile
 
 from pronto_lmdb.identity import State
-from pronto_lmdb.record import EXPIRY, FIRST_USER_KEY, STATE, expired_key, expiry_bound, is_live
+from pronto_lmdb.record import EXPIRY, FIRST_USER_KEY, expired_key, expiry_bound, is_live
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class Moment:
     def state(self) -> State:
         """The counters of the address."""
         if self._state is None:
-            self._state = State.decode(self.txn.get(STATE), "The data file")
+            self._state = State.read(self.txn, "The data file")
         return self._state
 
     def record(self, key: bytes) -> bytes | None:

@@ -13,8 +13,7 @@ from pronto_lmdb.errors import ConflictError, CorruptStoreError, LockTimeoutErro
 from pronto_lmdb.flusher import flusher
 from pronto_lmdb.home import Home
 from pronto_lmdb.identity import LIVE
-from pronto_lmdb.journaled import JournaledEnvironment, ViewLostError
-from pronto_lmdb.recovery import is_journaled, make_view
+from pronto_lmdb.journaled import JournaledEnvironment, ViewLostError, is_journaled
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -112,6 +111,8 @@ class Pool:
             try:
                 return self._peek(path, owner)
             except ViewLostError:
+                from pronto_lmdb.recovery import make_view  # seldom needed: it would cost every command 6 ms
+
                 # Not under the pool's lock: other addresses need not wait while this one is recovered.
                 make_view(path, _PATIENCE)
         raise LockTimeoutError(f"{path} loses its view all the time.", "Look at the system log.")
@@ -188,6 +189,13 @@ class Pool:
         """Close an environment that is no longer needed, unless somebody is inside."""
         with self._lock:
             self._close_where(lambda other: other is environment)
+
+    def discard_at(self, path: str) -> None:
+        """Close the environment in a directory, if it is open here; nothing is opened."""
+        with self._lock:
+            environment = self._open.get(identify(path) or (0, 0))
+            if environment is not None:
+                self.discard(environment)
 
     def close_unowned(self, environment: Environment) -> None:
         """Close an environment whose last store was closed while a view was still open on it."""

@@ -14,8 +14,8 @@ from time import monotonic, sleep
 
 import lmdb
 
-from pronto_lmdb.checkpoint import BASE, NEW_BASE, remove_other_journals
-from pronto_lmdb.creation import open_private, store
+from pronto_lmdb.checkpoint import BASE, NEW_BASE, holds_truth, remove_other_journals
+from pronto_lmdb.creation import open_private, store, store_state
 from pronto_lmdb.data_files import DATA_FILE, LOCK_TABLE, is_sound
 from pronto_lmdb.directory import Directory
 from pronto_lmdb.environment import LOCK_FILE, MAX_READERS, MIB
@@ -25,7 +25,7 @@ from pronto_lmdb.genesis import batches, write_genesis
 from pronto_lmdb.identity import OFF, SMALLEST_LIMIT, Identity, State
 from pronto_lmdb.journal import NEW_JOURNAL, PREFIX, journal_name
 from pronto_lmdb.journal_format import HEADER_SIZE, Header, frames
-from pronto_lmdb.marker import MARKER, is_marked, mark
+from pronto_lmdb.marker import is_marked, mark
 from pronto_lmdb.record import IDENTITY, STATE
 from pronto_lmdb.translation import translated
 
@@ -86,24 +86,10 @@ def _make(directory: Directory) -> None:
             f"{directory.path} must be recovered before it can be read, and cannot be written.",
             "Open it once as a user who may write.",
         )
-    names = directory.names()
-    if any(map(_is_truth, names)):
+    if holds_truth(directory.names()):
         recover(directory)
-    elif DATA_FILE in names:
+    elif directory.stat(DATA_FILE) is not None:
         upgrade(directory)
-
-
-def is_journaled(path: str) -> bool:
-    """Tell whether a directory holds a keystore with a journal, which need not have a view."""
-    if os.path.exists(os.path.join(path, MARKER)):
-        return True
-    with suppress(FileNotFoundError, NotADirectoryError):
-        return any(_is_truth(name) for name in os.listdir(path))
-    return False
-
-
-def _is_truth(name: str) -> bool:
-    return name == BASE or name.startswith(PREFIX)
 
 
 # -- recovery --------------------------------------------------------------------------------------------------------
@@ -152,7 +138,7 @@ def _rebuild(directory: Directory) -> tuple[Header, State, int]:
             state.journal, state.end, state.checksum = header.journal, HEADER_SIZE, header.checksum()
         state.anchored, state.previous = False, None
         state.limit = max(SMALLEST_LIMIT, 0 if base is None else base.st_size)
-        store(handle, [(STATE, state.encode())])
+        store_state(handle, state)
         return header, state, replayed
     finally:
         handle.close()
@@ -236,7 +222,7 @@ def _is_view_usable(directory: Directory, state: State) -> bool:
     handle = lmdb.open(directory.place("."), readonly=True, lock=False, create=False)
     try:
         with handle.begin() as txn:
-            seen = State.decode(txn.get(STATE), directory.path)
+            seen = State.read(txn, directory.path)
     except (lmdb.Error, CorruptStoreError):
         return False
     finally:
@@ -284,7 +270,7 @@ def _upgrade(directory: Directory) -> None:
             write_genesis(directory, NEW_JOURNAL, identity, state, batches(identity, entries))
         directory.rename(NEW_JOURNAL, journal_name(state.journal))
         directory.sync()
-        store(handle, [(STATE, state.encode())])
+        store_state(handle, state)
     finally:
         handle.close()
     mark(directory)

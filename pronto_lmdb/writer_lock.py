@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from _thread import allocate_lock, get_ident
-from _weakref import ref
 from contextlib import suppress
 from time import monotonic
 
@@ -14,33 +13,25 @@ _WRITER = "writer"
 _LONGEST_WAIT = 0.05
 
 
-class Turn:
-    """One claim to write, by an object in a thread. It ends with :meth:`WriterLock.leave`, or with the object.
+class Claim:
+    """A claim to write, of the thread that makes it. It ends with :meth:`WriterLock.leave`, or with this object.
 
-    Ctrl-C may strike between taking the lock and storing whatever would give it back. The claimant is lost then, and
-    that is what gives the lock back.
+    Ctrl-C may strike between taking the lock and storing whatever would give it back. The claim is lost then, and that
+    is what gives the lock back: the lock itself holds on to the ticket only.
 
     Args:
         lock: what is claimed.
-        claimant: lives at least as long as the claim is meant.
 
     """
 
-    __slots__ = ("claimant", "lock", "thread")
+    __slots__ = ("lock", "ticket")
 
-    def __init__(self, lock: WriterLock, claimant: object) -> None:
+    def __init__(self, lock: WriterLock) -> None:
         self.lock = lock
-        self.thread = get_ident()
-        self.claimant: ref[object] | None = ref(claimant, self._lost)
+        self.ticket = [get_ident()]
 
-    def _lost(self, _: ref[object]) -> None:
-        self.lock.leave(self)
-
-
-class Claimant:
-    """Somebody who claims the lock for the length of a function."""
-
-    __slots__ = ("__weakref__",)
+    def __del__(self) -> None:
+        self.lock.leave(self.ticket)
 
 
 class WriterLock:
@@ -54,11 +45,12 @@ class WriterLock:
 
     """
 
-    __slots__ = ("_freed", "_process_lock", "_slot")
+    __slots__ = ("_freed", "_process_lock", "_slot", "_waiting")
 
     def __init__(self, path: str) -> None:
         self._process_lock = FileLock(path)
-        self._slot: dict[str, Turn] = {}
+        self._slot: dict[str, list[int]] = {}
+        self._waiting = 0
         self._freed = allocate_lock()
         self._freed.acquire()
 
@@ -70,48 +62,56 @@ class WriterLock:
         """Close the lock file."""
         self._process_lock.close()
 
-    def enter(self, turn: Turn) -> bool:
+    def enter(self, ticket: list[int]) -> bool:
         """Keep the other threads of this process out, if none is inside."""
-        return self._slot.setdefault(_WRITER, turn) is turn
+        return self._slot.setdefault(_WRITER, ticket) is ticket
 
-    def wait_for_threads(self, turn: Turn, name: str, timeout: float) -> float:
-        """Become the writer among the threads of this process; return what is left of the timeout.
+    def acquire(self, ticket: list[int], name: str, timeout: float) -> None:
+        """Become the only writer.
+
+        Args:
+            ticket: of the claim.
+            name: of what is written to, for messages.
+            timeout: seconds to wait.
 
         Raises:
             ConflictError: if this thread is the writer already.
             LockTimeoutError: if another one still is after ``timeout`` seconds.
 
         """
-        if self.enter(turn):
-            return timeout
+        if self._slot.setdefault(_WRITER, ticket) is not ticket:
+            timeout = self._wait_for_threads(ticket, name, timeout)
+        try:
+            self._process_lock.acquire(timeout)
+        except BaseException:
+            self.leave(ticket)
+            raise
+
+    def _wait_for_threads(self, ticket: list[int], name: str, timeout: float) -> float:
         holder = self._slot.get(_WRITER)
-        if holder is not None and holder.thread == turn.thread:
+        if holder is not None and holder[0] == ticket[0]:
             raise ConflictError(
                 f"This thread has a transaction open on {name}.", "Use the verbs of the transaction until it ends."
             )
         deadline = monotonic() + timeout
-        while (left := deadline - monotonic()) > 0:
-            self._freed.acquire(timeout=min(left, _LONGEST_WAIT))
-            if self.enter(turn):
-                return max(0.0, deadline - monotonic())
+        self._waiting += 1
+        try:
+            while (left := deadline - monotonic()) > 0:
+                self._freed.acquire(timeout=min(left, _LONGEST_WAIT))
+                if self.enter(ticket):
+                    return max(0.0, deadline - monotonic())
+        finally:
+            self._waiting -= 1
         raise LockTimeoutError(
             f"{name} was being written by another thread for {timeout:g} s.", "Try again, or allow a longer timeout."
         )
 
-    def wait_for_processes(self, timeout: float) -> None:
-        """Become the writer among the processes; the threads of this one are kept out already.
-
-        Raises:
-            LockTimeoutError: if another one still is after ``timeout`` seconds.
-
-        """
-        self._process_lock.acquire(timeout)
-
-    def leave(self, turn: Turn) -> None:
+    def leave(self, ticket: list[int]) -> None:
         """Let the next writer in; does nothing for whoever is not the writer."""
-        if self._slot.get(_WRITER) is turn:
+        if self._slot.get(_WRITER) is ticket:
             self._process_lock.release()
             del self._slot[_WRITER]
-            with suppress(RuntimeError):  # somebody was told already
-                self._freed.release()
-        turn.claimant = None  # last: until here, an interrupted claimant still gives back what it has
+            # A count that two threads change at once may be wrong: then a waiter looks a little later by itself.
+            if self._waiting:
+                with suppress(RuntimeError):  # somebody was told already
+                    self._freed.release()
