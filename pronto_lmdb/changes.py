@@ -36,6 +36,9 @@ def live_record(commit: Commit, key: bytes) -> bytes | None:
 def put(commit: Commit, key: bytes, packed: bytes, lifetime: int | None) -> None:
     """Write a value anew: with its own lifetime in microseconds, or that of its namespace, or none."""
     state = commit.state
+    if lifetime is None and not state.namespaces and not state.expiring:
+        commit.put(key, encode_record(packed, state.revision + 1, clock.now(), None))
+        return
     if lifetime is None and state.namespaces:
         lifetime = _default_lifetime(commit, key)
     # Only where some record has an expiry can the one being replaced have an index entry.

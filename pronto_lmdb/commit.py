@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from _thread import get_ident
+from _weakref import ref
+
 import lmdb
 
-from pronto_lmdb.environment import UNKNOWN_STATE, StaleEnvironment
+from pronto_lmdb.environment import StaleEnvironment
 from pronto_lmdb.errors import ConflictError, ProntoError
 from pronto_lmdb.identity import State
 from pronto_lmdb.pool import pool
 from pronto_lmdb.record import IDENTITY, STATE
 from pronto_lmdb.translation import translated
-from pronto_lmdb.writer_lock import Claim
+from pronto_lmdb.writer_lock import SPENT, Claim
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,14 +43,14 @@ class Commit(Claim):
 
     """
 
-    __slots__ = ("_environment", "_failure", "_home", "_log", "_stored", "_timeout", "state", "txn")
+    __slots__ = ("_environment", "_failure", "_home", "_log", "_timeout", "state", "txn")
 
-    _stored: bytes | None
     txn: lmdb.Transaction[bytes]
     state: State
 
     def __init__(self, environment: Environment, home: Home | None, timeout: float) -> None:
-        super().__init__(environment.writer_lock)
+        self.thread = get_ident()
+        self.ticket = ref(self, environment.writer_lock.leave)
         self._environment = environment
         self._home = home
         self._timeout = timeout
@@ -68,12 +71,12 @@ class Commit(Claim):
         environment, home = self._environment, self._home
         self.txn = txn = environment.begin_write()
         try:
-            self._stored = stored = txn.get(STATE)
-            known, state = environment.cached_state
+            state, last = environment.cached_state, txn.id() - 1
             # It is changed from here on, so nobody else may take it for what is stored.
-            environment.cached_state = UNKNOWN_STATE
-            self.state = state = state if stored == known else State.decode(stored, environment.path)
-            state.advance(txn.id() - 1)
+            environment.cached_state = None
+            if state is None or state.transaction != last:
+                state = State.read(txn, environment.path, last)
+            self.state = state
             if home is not None and state.generation != home.generation and not home.owns(txn):
                 raise StaleEnvironment
         except BaseException:
@@ -84,10 +87,10 @@ class Commit(Claim):
         self._environment.end_write(self.txn, empty=not self._log)
 
     def _leave(self) -> None:
-        environment = self._environment
-        self.lock.leave(self.ticket)
-        if not environment.owners:
-            pool.close_unowned(environment)
+        self._environment.writer_lock.leave(self.ticket)
+        self.ticket = SPENT  # the other one would have a last look at the end of this object
+        if not self._environment.owners:
+            pool.close_unowned(self._environment)
 
     # -- changes -----------------------------------------------------------------------------------------------
 
@@ -157,7 +160,7 @@ class Commit(Claim):
     # -- the end -----------------------------------------------------------------------------------------------
 
     def commit(self) -> None:
-        """Make the changes durable as the level of the address demands, visible, and let the next writer in.
+        """Make the changes durable, visible, and let the next writer in.
 
         Raises:
             StoreFullError: if there is no room; nothing is changed then.
@@ -186,14 +189,16 @@ class Commit(Claim):
 
     def _publish(self) -> None:
         """Make the changes visible."""
+        self._record_state()
+        self._commit()
+
+    def _record_state(self) -> None:
         state = self.state
         state.transaction = self.txn.id()
-        stored = state.encode()
-        self.put(STATE, stored)
-        self._commit(stored)
+        state.recorded = state.revision
+        self.put(STATE, state.encode())
 
-    def _commit(self, stored: bytes | None) -> None:
-        """Commit, with ``stored`` as the state on disk."""
+    def _commit(self) -> None:
         while True:
             try:
                 self.txn.commit()
@@ -202,7 +207,7 @@ class Commit(Claim):
             else:
                 break
         state, home = self.state, self._home
-        self._environment.cached_state = (stored, state)
+        self._environment.cached_state = state
         if home is not None and state.generation == home.generation:
             home.seen = state.transaction
 

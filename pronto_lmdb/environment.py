@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from typing import TypeVar
 
     from pronto_lmdb.home import Home
+    from pronto_lmdb.writer_lock import Ticket
 
     Result = TypeVar("Result")
 
@@ -46,8 +47,6 @@ SMALLEST_MAP = 1 * MIB
 QUOTA_SLACK = 1 * MIB
 MAX_READERS = 2048
 LOCK_FILE = "lock"
-
-UNKNOWN_STATE: tuple[bytes | None, State] = (b"", State())
 
 _PAUSE = 1e-3
 _ATTEMPTS = 100
@@ -71,7 +70,7 @@ class Environment:
         abandoned: whether it was inherited by a fork, in the middle of something.
         used: set by every use, cleared by the pool when it looks for what to close.
         writer_lock: held by whoever writes.
-        cached_state: the last state that this process committed, and its stored form.
+        cached_state: the last state that this process committed, which holds if nobody has committed since.
 
     """
 
@@ -97,7 +96,7 @@ class Environment:
         self.abandoned = False
         self.used = True
         self.home: Home | None = None
-        self.cached_state = UNKNOWN_STATE
+        self.cached_state: State | None = None
         self._closing = False
         self._pins: list[int] = []
         self.writer_lock = WriterLock(os.path.join(path, LOCK_FILE))
@@ -194,7 +193,7 @@ class Environment:
         """Return identity and state as they are on disk now, whoever the owner is."""
 
         def described(txn: lmdb.Transaction[bytes]) -> tuple[Identity, State]:
-            return Identity.decode(txn.get(IDENTITY), self.path), State.read(txn, self.path)
+            return Identity.decode(txn.get(IDENTITY), self.path), State.read(txn, self.path, txn.id())
 
         return self.read(described)
 
@@ -314,7 +313,7 @@ class Environment:
 
     # -- writing -----------------------------------------------------------------------------------------------
 
-    def lock_writer(self, ticket: list[int], timeout: float) -> None:
+    def lock_writer(self, ticket: Ticket, timeout: float) -> None:
         """Become the only writer among all threads and processes.
 
         Args:

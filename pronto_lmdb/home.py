@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pronto_lmdb.identity import LIVE, Identity, State
-from pronto_lmdb.record import IDENTITY
+from pronto_lmdb.record import IDENTITY, STATE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class Home:
     def owns(self, txn: lmdb.Transaction[bytes]) -> bool:
         """Tell the same of any transaction. The id of one that writes means nothing before it is committed."""
         path = self.environment.path
-        state = State.read(txn, path)
+        state = State.decode(txn.get(STATE), path)
         identity = Identity.decode(txn.get(IDENTITY), path)
         if state.status != LIVE or identity.address != self.identity.address:
             return False

@@ -129,15 +129,17 @@ class State:
         end: where its valid part ends.
         checksum: of its last frame.
         limit: how long it may grow before a checkpoint.
-        transaction: the number of LMDB's transaction at which ``revision`` holds. At the level ``off`` nothing but the
-            revision changes from commit to commit, so it is counted on from there instead of being stored.
+        transaction: the number of LMDB's transaction at which ``revision`` holds. A state is not stored with every
+            commit: where nothing but revision and position change, one is counted on, the other found in the journal.
+        recorded: the revision that was stored last.
+        located: whether ``end`` and ``checksum`` are those of ``revision``, and not of one before.
         previous: id, end and checksum of the journal before, while a checkpoint is under way.
 
     """
 
     __slots__ = (
-        "anchored", "checksum", "end", "expiring", "generation", "journal", "level", "limit", "namespaces", "previous",
-        "revision", "status", "transaction",
+        "anchored", "checksum", "end", "expiring", "generation", "journal", "level", "limit", "located", "namespaces",
+        "previous", "recorded", "revision", "status", "transaction",
     )  # fmt: skip
 
     def __init__(
@@ -160,6 +162,8 @@ class State:
         self.checksum = 0
         self.limit = SMALLEST_LIMIT
         self.transaction = 0
+        self.recorded = revision
+        self.located = True
         self.previous: tuple[bytes, int, int] | None = None
 
     @property
@@ -197,21 +201,30 @@ class State:
                 state.transaction,
             ) = _JOURNALED.unpack_from(stored)  # fmt: skip
             state.anchored = flags == _ANCHORED
+            state.recorded = state.revision
+            state.located = True
             state.previous = None if len(stored) == _JOURNALED.size else _PREVIOUS.unpack_from(stored, _JOURNALED.size)
             return state
         return cls._decode_plain(stored, place)
 
-    def advance(self, transaction: int) -> None:
-        """Count the revision on to a later transaction of LMDB."""
-        if self.level == OFF:
-            self.revision += transaction - self.transaction
-            self.transaction = transaction
-
     @classmethod
-    def read(cls, txn: lmdb.Transaction[bytes], place: str) -> State:
-        """Return the state that a read transaction of the view shows; errors as for :meth:`decode`."""
+    def read(cls, txn: lmdb.Transaction[bytes], place: str, transaction: int) -> State:
+        """Return the state that a transaction shows.
+
+        Args:
+            txn: of the view.
+            place: the directory, for messages.
+            transaction: the number of the last commit that it shows: its own, or that before the one that writes.
+
+        Raises:
+            FormatVersionError, CorruptStoreError: as :meth:`decode`.
+
+        """
         state = cls.decode(txn.get(STATE), place)
-        state.advance(txn.id())
+        if state.journal and state.transaction != transaction:
+            state.revision += transaction - state.transaction
+            state.transaction = transaction
+            state.located = state.level == OFF
         return state
 
     @classmethod

@@ -19,13 +19,14 @@ from errno import EIO
 
 from pronto_lmdb.errors import CorruptStoreError, LockTimeoutError
 from pronto_lmdb.files import flush_data, try_lock, try_share, unlock, wait_for
-from pronto_lmdb.journal_format import HEADER_SIZE, SPOILED_AT, Header
+from pronto_lmdb.journal_format import FRAME_OVERHEAD, HEADER_SIZE, SPOILED_AT, Header, head_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Self
 
     from pronto_lmdb.directory import Directory
+    from pronto_lmdb.identity import State
 
 PREFIX = "journal-"
 NEW_JOURNAL = "journal.tmp"
@@ -146,6 +147,21 @@ class Journal:
         """Close a fork's copy; a flush in the parent may hold the lock of this object."""
         os.close(self._descriptor)
         self._descriptor = -1
+
+    def locate(self, state: State) -> None:
+        """Find where the last commit ends, behind the position of an earlier one; the writer lock is held.
+
+        The frames in between are those of committed transactions, so only their heads are read. If one is missing,
+        the journal is spoiled: the view still has everything.
+        """
+        revision, end, checksum = state.recorded, state.end, state.checksum
+        while revision < state.revision:
+            head = head_of(os.pread(self._descriptor, FRAME_OVERHEAD, end))
+            if head is None or head[1] != revision + 1:
+                self._spoil()
+                break
+            end, revision, checksum = end + head[0], head[1], head[2]
+        state.end, state.checksum, state.located = end, checksum, True
 
     # -- writing, with the writer lock held --------------------------------------------------------------------
 

@@ -116,6 +116,16 @@ def encode_frame(checksum: int, state: State, changes: list[Change]) -> tuple[by
     return b"%b%b%b" % (head, _CHECKSUM.pack(checksum), payload), checksum
 
 
+def head_of(stored: bytes) -> tuple[int, int, int] | None:
+    """Return the length, the revision and the checksum of a frame from its first bytes; ``None`` if it is none."""
+    if len(stored) < FRAME_OVERHEAD:
+        return None
+    magic, length, revision = _FRAME.unpack_from(stored)
+    if magic != FRAME_MAGIC:
+        return None
+    return FRAME_OVERHEAD + length, revision, _CHECKSUM.unpack_from(stored, _FRAME.size)[0]
+
+
 class Frame:
     """One commit, as read from a journal.
 

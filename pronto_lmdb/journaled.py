@@ -8,8 +8,9 @@ from contextlib import suppress
 import lmdb
 
 from pronto_lmdb.checkpoint import checkpoint, holds_truth, resolve
+from pronto_lmdb.data_files import identify
 from pronto_lmdb.directory import Directory
-from pronto_lmdb.environment import UNKNOWN_STATE, Environment, StaleEnvironment
+from pronto_lmdb.environment import Environment, StaleEnvironment
 from pronto_lmdb.errors import CorruptStoreError, LockTimeoutError, StoreFullError
 from pronto_lmdb.flusher import flusher
 from pronto_lmdb.identity import State
@@ -30,6 +31,18 @@ def is_journaled(path: str) -> bool:
     with suppress(FileNotFoundError, NotADirectoryError):
         return holds_truth(os.listdir(path))
     return False
+
+
+def _condemned(path: str, file: tuple[int, int] | None) -> bool:
+    """Unmark the view in a directory, unless it is another one by now."""
+    try:
+        with Directory(path) as directory:
+            if identify(path) != file:
+                return False
+            directory.unlink(MARKER)
+            return True
+    except FileNotFoundError:
+        return False
 
 
 class ViewLostError(Exception):
@@ -58,6 +71,7 @@ class JournaledEnvironment(Environment):
 
     def __init__(self, path: str) -> None:
         self.journal: Journal | None = None
+        file = identify(path)
         try:
             self.directory = Directory(path)
         except OSError as error:
@@ -70,10 +84,10 @@ class JournaledEnvironment(Environment):
             super().__init__(path)
         except CorruptStoreError as error:
             # Whatever is wrong with a view: base and journal know better.
-            if not self.readonly:
-                self.condemn()
             self.directory.close()
-            raise error if self.readonly else ViewLostError(path) from error
+            if self.readonly or not _condemned(path, file):
+                raise
+            raise ViewLostError(path) from error
         except BaseException:
             self.directory.close()
             raise
@@ -141,10 +155,20 @@ class JournaledEnvironment(Environment):
     def is_settled(self, state: State) -> bool:
         """Tell whether a frame may be written behind the last commit."""
         journal = self.journal
-        return journal is not None and journal.id == state.journal and not journal.spoiled and state.previous is None
+        return (
+            state.located
+            and journal is not None
+            and journal.id == state.journal
+            and not journal.spoiled
+            and state.previous is None
+        )
 
     def settle(self, state: State, timeout: float) -> None:
         """End what a killed process left, open the journal, replace an unusable one; no transaction is open.
+
+        Args:
+            state: of the last commit; afterwards it is the one to go on from.
+            timeout: seconds to wait for other processes.
 
         Raises:
             StoreFullError: if the disk refuses; reading goes on.
@@ -157,8 +181,11 @@ class JournaledEnvironment(Environment):
                 opened = Journal.open(self.directory, state.journal, state.end, timeout)
                 if opened is not None:
                     self._take(opened)
+            if not state.located and self.journal is not None:
+                self.journal.locate(state)
             if not self.is_settled(state):
                 self.checkpoint(state, timeout)
+            self.cached_state = state
         except (lmdb.Error, OSError) as error:
             raise translated(error, self.path) from error
 
@@ -178,12 +205,12 @@ class JournaledEnvironment(Environment):
 
     def commit_state(self, state: State, timeout: float) -> None:
         """Commit a state by itself, without a frame."""
-        self.cached_state = UNKNOWN_STATE
         while True:
             txn = self.begin_write()
             state.transaction = txn.id()
             try:
                 txn.put(STATE, state.encode())
+                state.recorded = state.revision
                 txn.commit()
             except lmdb.MapFullError:
                 self.end_write(txn, empty=False)
@@ -228,6 +255,6 @@ class JournaledEnvironment(Environment):
     def _is_superseded(self, journal: Journal) -> bool:
         """Tell whether a checkpoint has made durable what a journal could not."""
         with suppress(StaleEnvironment):
-            state = self.read(lambda txn: State.read(txn, self.path))
+            state = self.read(lambda txn: State.read(txn, self.path, txn.id()))
             return state.journal != journal.id and state.previous is None
         return False

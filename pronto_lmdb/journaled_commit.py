@@ -15,7 +15,7 @@ import lmdb
 from pronto_lmdb.commit import Commit
 from pronto_lmdb.errors import ProntoError, StoreFullError
 from pronto_lmdb.flusher import flusher
-from pronto_lmdb.identity import FULL, NORMAL, OFF, State
+from pronto_lmdb.identity import FULL, NORMAL, OFF
 from pronto_lmdb.journal_format import encode_frame
 from pronto_lmdb.pool import pool
 from pronto_lmdb.translation import translated
@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from pronto_lmdb.home import Home
     from pronto_lmdb.journal import Journal
     from pronto_lmdb.journaled import JournaledEnvironment
+
+
+# How many frames another process may have to step over to find the end of the journal.
+_LONGEST_SEARCH = 64
 
 
 class JournaledCommit(Commit):
@@ -43,7 +47,17 @@ class JournaledCommit(Commit):
 
     """
 
-    __slots__ = ("_counters", "_interval", "_journal", "_level", "_must_flush", "_pinned", "_position", "stays")
+    __slots__ = (
+        "_counters",
+        "_interval",
+        "_journal",
+        "_level",
+        "_must_flush",
+        "_must_record",
+        "_pinned",
+        "_position",
+        "stays",
+    )
 
     _environment: JournaledEnvironment
     _journal: Journal
@@ -57,18 +71,22 @@ class JournaledCommit(Commit):
         super().__init__(environment, home, timeout)
 
     def _begin(self) -> None:
+        cached = self._environment.cached_state
         super()._begin()
-        environment = self._environment
-        if not environment.is_settled(self.state):
+        environment, state = self._environment, self.state
+        if not environment.is_settled(state):
             self._drop()
-            environment.settle(self.state, self._timeout)
+            environment.settle(state, self._timeout)
             super()._begin()
-        state, journal = self.state, environment.journal
+            state = self.state
+        journal = environment.journal
         assert journal is not None
-        self._level = state.level
-        self._counters = (state.expiring, state.namespaces)
         self._journal = journal
+        self._level = state.level
         self._position = state.end
+        # Others wrote before, and will again: they need not search the journal for its end.
+        self._must_record = state is not cached
+        self._counters = (state.expiring, state.namespaces)
         # While the writer lock is held, the view names exactly what is committed.
         journal.committed = state.end
 
@@ -134,18 +152,17 @@ class JournaledCommit(Commit):
     def _publish(self) -> None:
         state = self.state
         if self._level == state.level == OFF:
-            self._publish_unlogged()
+            self._publish_view()
             return
         if not state.anchored:
             self._anchor()
-        state.anchored = self.stays
         journal, start = self._journal, state.end
         frame, checksum = encode_frame(state.checksum, state, self._log)
-        state.end += len(frame)
+        state.end = end = start + len(frame)
         state.checksum = checksum
         try:
             journal.write(frame, start)
-            super()._publish()
+            self._publish_view()
         except OSError as error:
             self._take_back(start)
             raise translated(error, self._environment.path) from error
@@ -153,20 +170,27 @@ class JournaledCommit(Commit):
             if not self._is_committed():
                 self._take_back(start)
             raise
-        journal.committed = self._position = state.end
+        journal.committed = self._position = end
         if state.level == NORMAL:
-            journal.owed = state.end
-        if state.end > state.limit:
+            journal.owed = end
+        if end > state.limit:
             self._checkpoint_after()
 
-    def _publish_unlogged(self) -> None:
-        """Commit to the view only, and leave the state as it is stored where nothing but the revision has changed."""
+    def _publish_view(self) -> None:
+        """Commit to the view. The state is stored with it only where more than revision and position has changed."""
         state = self.state
-        if self.stays and (state.expiring, state.namespaces) == self._counters:
-            state.transaction = self.txn.id()
-            self._commit(self._stored)
+        if (
+            self._must_record
+            or not self.stays
+            or state.level != self._level
+            or (state.expiring, state.namespaces) != self._counters
+            or state.revision - state.recorded >= _LONGEST_SEARCH
+        ):
+            state.anchored = state.anchored and self.stays
+            self._record_state()
         else:
-            super()._publish()
+            state.transaction = self.txn.id()
+        self._commit()
 
     def _anchor(self) -> None:
         """Make sure, before the first frame, that the directory will be found after a power loss."""
@@ -175,13 +199,14 @@ class JournaledCommit(Commit):
             self._environment.directory.sync_parent()
         except OSError as error:
             raise translated(error, self._environment.path) from error
+        self.state.anchored = self._must_record = True
 
     def _is_committed(self) -> bool:
-        """Tell whether the view names the new frame: Ctrl-C may strike right behind LMDB's commit."""
+        """Tell whether the view has the new frame: Ctrl-C may strike right behind LMDB's commit."""
         self._drop()
         txn = self._environment.begin_read()
         try:
-            return State.read(txn, self._environment.path).end == self.state.end
+            return txn.id() == self.state.transaction
         finally:
             txn.abort()
 

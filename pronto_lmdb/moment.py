@@ -42,7 +42,7 @@ class Moment:
     def state(self) -> State:
         """The counters of the address."""
         if self._state is None:
-            self._state = State.read(self.txn, "The data file")
+            self._state = State.read(self.txn, "The data file", self.txn.id())
         return self._state
 
     def record(self, key: bytes) -> bytes | None:

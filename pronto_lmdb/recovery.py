@@ -58,6 +58,10 @@ def make_view(path: str, timeout: float) -> None:
         with Directory(path) as directory:
             if not _is_made_by_others(directory, timeout):
                 _make(directory)
+    except FileNotFoundError:
+        if os.path.isdir(path):
+            raise
+        return  # moved away meanwhile: there is nothing to make
     except (lmdb.Error, OSError) as error:
         raise translated(error, path) from error
 
@@ -121,22 +125,17 @@ def _log(directory: Directory, replayed: int) -> None:
 
 def _rebuild(directory: Directory) -> tuple[Header, State, int]:
     """Replay the journal on a copy of the base, in a directory beside."""
-    place = directory.place(REBUILD)
-    os.mkdir(place, PRIVATE_DIRECTORY)
-    base = directory.stat(BASE)
-    if base is not None:
-        shutil.copyfile(directory.place(BASE), os.path.join(place, DATA_FILE))
-    handle = open_private(place, 2 * (MIB if base is None else base.st_size + MIB))
+    handle, state = open_base(directory, directory.place(REBUILD))
     try:
-        state = None if base is None else _stored_state(handle, directory)
-        header = _genesis(directory) if state is None else _continued(directory, state)
-        last, replayed = _replay(handle, content_of(directory, journal_name(header.journal)), header)
+        header = header_behind(directory, state)
+        last, replayed = replay(handle, content_of(directory, journal_name(header.journal)), header)
         state = last or state
         if state is None:
             raise CorruptStoreError(f"{directory.path} holds nothing that is whole.", _RESTORE)
         if last is None:
             state.journal, state.end, state.checksum = header.journal, HEADER_SIZE, header.checksum()
         state.anchored, state.previous = False, None
+        base = directory.stat(BASE)
         state.limit = max(SMALLEST_LIMIT, 0 if base is None else base.st_size)
         store_state(handle, state)
         return header, state, replayed
@@ -144,11 +143,52 @@ def _rebuild(directory: Directory) -> tuple[Header, State, int]:
         handle.close()
 
 
-def _replay(handle: lmdb.Environment, content: memoryview, header: Header) -> tuple[State | None, int]:
-    """Apply what a journal holds; return the last state, and how many commits there were."""
+def open_base(directory: Directory, place: str) -> tuple[lmdb.Environment, State | None]:
+    """Copy the base into a new directory, and open it there.
+
+    Args:
+        directory: where the base lies.
+        place: the new directory.
+
+    Returns:
+        The copy, empty where there is no base, and the state that the base holds.
+
+    Raises:
+        CorruptStoreError: if the base holds none.
+
+    """
+    os.mkdir(place, PRIVATE_DIRECTORY)
+    base = directory.stat(BASE)
+    if base is not None:
+        shutil.copyfile(directory.place(BASE), os.path.join(place, DATA_FILE))
+    handle = open_private(place, 2 * (MIB if base is None else base.st_size + MIB))
+    try:
+        return handle, None if base is None else _stored_state(handle, directory)
+    except BaseException:
+        handle.close()
+        raise
+
+
+def replay(
+    handle: lmdb.Environment, content: memoryview, header: Header, last: float = float("inf")
+) -> tuple[State | None, int]:
+    """Apply what a journal holds to what came before it.
+
+    Args:
+        handle: an environment that nobody else knows.
+        content: the journal.
+        header: its header.
+        last: the revision with which to end.
+
+    Returns:
+        The last state, ``None`` if there was nothing to apply, and how many commits there were.
+
+    """
     state, replayed = None, 0
     pending: list[Change] = []
     for frame in frames(content, header):
+        if frame.state.revision > last:
+            break
         state = frame.state
         replayed += 1
         pending.extend(frame.changes())
@@ -162,6 +202,16 @@ def _replay(handle: lmdb.Environment, content: memoryview, header: Header) -> tu
 def _stored_state(handle: lmdb.Environment, directory: Directory) -> State:
     with handle.begin() as txn:
         return State.decode(txn.get(STATE), f"{directory.path}/{BASE}")
+
+
+def header_behind(directory: Directory, base: State | None) -> Header:
+    """Return the header of the journal that continues the base, or of the first one, where there is no base.
+
+    Raises:
+        CorruptStoreError: if it is missing or damaged.
+
+    """
+    return _genesis(directory) if base is None else _continued(directory, base)
 
 
 def _continued(directory: Directory, state: State) -> Header:
@@ -222,7 +272,7 @@ def _is_view_usable(directory: Directory, state: State) -> bool:
     handle = lmdb.open(directory.place("."), readonly=True, lock=False, create=False)
     try:
         with handle.begin() as txn:
-            seen = State.read(txn, directory.path)
+            seen = State.read(txn, directory.path, txn.id())
     except (lmdb.Error, CorruptStoreError):
         return False
     finally:

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from _thread import allocate_lock, get_ident
+from _weakref import ref
 from contextlib import suppress
 from time import monotonic
 
 from pronto_lmdb.errors import ConflictError, LockTimeoutError
 from pronto_lmdb.files import FileLock
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from weakref import ReferenceType
+
+    Ticket = ReferenceType["Claim"]
 
 _WRITER = "writer"
 _LONGEST_WAIT = 0.05
@@ -17,21 +24,22 @@ class Claim:
     """A claim to write, of the thread that makes it. It ends with :meth:`WriterLock.leave`, or with this object.
 
     Ctrl-C may strike between taking the lock and storing whatever would give it back. The claim is lost then, and that
-    is what gives the lock back: the lock itself holds on to the ticket only.
+    is what gives the lock back: the lock itself holds on to the ticket only, a weak reference.
 
     Args:
         lock: what is claimed.
 
     """
 
-    __slots__ = ("lock", "ticket")
+    __slots__ = ("__weakref__", "thread", "ticket")
 
     def __init__(self, lock: WriterLock) -> None:
-        self.lock = lock
-        self.ticket = [get_ident()]
+        self.thread = get_ident()
+        self.ticket: Ticket = ref(self, lock.leave)
 
-    def __del__(self) -> None:
-        self.lock.leave(self.ticket)
+
+# A ticket that never was anybody's.
+SPENT: Ticket = ref(Claim)  # type: ignore[arg-type]
 
 
 class WriterLock:
@@ -49,7 +57,7 @@ class WriterLock:
 
     def __init__(self, path: str) -> None:
         self._process_lock = FileLock(path)
-        self._slot: dict[str, list[int]] = {}
+        self._slot: dict[str, Ticket] = {}
         self._waiting = 0
         self._freed = allocate_lock()
         self._freed.acquire()
@@ -62,11 +70,11 @@ class WriterLock:
         """Close the lock file."""
         self._process_lock.close()
 
-    def enter(self, ticket: list[int]) -> bool:
+    def enter(self, ticket: Ticket) -> bool:
         """Keep the other threads of this process out, if none is inside."""
         return self._slot.setdefault(_WRITER, ticket) is ticket
 
-    def acquire(self, ticket: list[int], name: str, timeout: float) -> None:
+    def acquire(self, ticket: Ticket, name: str, timeout: float) -> None:
         """Become the only writer.
 
         Args:
@@ -87,9 +95,10 @@ class WriterLock:
             self.leave(ticket)
             raise
 
-    def _wait_for_threads(self, ticket: list[int], name: str, timeout: float) -> float:
+    def _wait_for_threads(self, ticket: Ticket, name: str, timeout: float) -> float:
         holder = self._slot.get(_WRITER)
-        if holder is not None and holder[0] == ticket[0]:
+        claim = None if holder is None else holder()
+        if claim is not None and claim.thread == get_ident():
             raise ConflictError(
                 f"This thread has a transaction open on {name}.", "Use the verbs of the transaction until it ends."
             )
@@ -106,7 +115,7 @@ class WriterLock:
             f"{name} was being written by another thread for {timeout:g} s.", "Try again, or allow a longer timeout."
         )
 
-    def leave(self, ticket: list[int]) -> None:
+    def leave(self, ticket: Ticket) -> None:
         """Let the next writer in; does nothing for whoever is not the writer."""
         if self._slot.get(_WRITER) is ticket:
             self._process_lock.release()

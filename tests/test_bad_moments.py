@@ -61,9 +61,10 @@ def test_a_name_made_again_after_a_rename_elsewhere_does_not_block_the_renamed(r
 def test_a_damaged_address_is_reported_while_other_addresses_come_and_go(root):
     with pronto_lmdb.open(root) as store:
         store["a"]["key"] = 1
-        path = store.info("a").path / "data.mdb"
-    with path.open("r+b") as file:
-        file.write(b"\xff" * 8192)
+        path = store.info("a").path
+    for damaged in (path / "data.mdb", *path.glob("journal-*")):
+        with damaged.open("r+b") as file:
+            file.write(b"\xff" * 8192)
     note = root / "meta" / "pending" / "0.json"
     with pronto_lmdb.open(root) as store:
         note.write_text("{}")

@@ -177,7 +177,7 @@ def test_a_bad_variable_is_named(store: Store, monkeypatch: pytest.MonkeyPatch, 
         store.config.effective(name)
 
 
-@pytest.mark.parametrize("level", ["fast", "normal", "", "FULL", 1])
+@pytest.mark.parametrize("level", ["fast", "", "FULL", 1])
 def test_an_unknown_level_is_refused(root: Path, store: Store, level: Any) -> None:
     with pytest.raises(InvalidValueError, match="durability"):
         pronto_lmdb.open(root, durability=level)

@@ -60,7 +60,7 @@ def test_a_view_open_at_the_fork_stays_protected_in_the_parent_and_is_refused_in
         assert in_child(lambda: keystore["key"]) == CLEAR_ERROR
         assert in_child(lambda: view.__exit__(None, None, None)) == 0
         keystore["key"] = "after"
-        assert pool.environments()[0]._handle.info()["num_readers"] >= 1
+        assert pool.environments()[0].handle.info()["num_readers"] >= 1
         for number in range(200):
             keystore["filler"] = number
         assert view["key"] == "before"
