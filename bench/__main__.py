@@ -23,7 +23,7 @@ from bench.readme import replaced
 from bench.report import markdown, table
 from bench.results import Result, load
 from bench.stand import WrongAnswer
-from bench.targets import TARGETS
+from bench.targets import MISSED, TARGETS, verdict
 from bench.workloads import WORKLOADS
 
 if TYPE_CHECKING:
@@ -133,8 +133,9 @@ def _print_targets(result: Result) -> None:
     for target in TARGETS:
         measured = target.measured(result)
         if measured is not None:
-            verdict = "met" if target.met(measured) else "MISSED"
-            print(f"{target.path:42} {target.demand:32} {target.shown(measured):>12}  {verdict}")
+            found = verdict(target, measured)
+            shown = found.upper() if found == MISSED else found
+            print(f"{target.path:42} {target.demand:39} {target.shown(measured):>12}  {shown}")
 
 
 def _report(options: argparse.Namespace) -> int:

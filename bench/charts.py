@@ -9,6 +9,7 @@ import matplotlib as mpl
 from matplotlib import pyplot
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
 
+from bench.report import TAILS
 from bench.results import HIGHER_IS_BETTER, Result, Row, speed
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ _CURVES = (
     ("threads.svg", "Threads on one address", "group commit", ("threads, durable",), "threads"),
     ("tasks.svg", "asyncio tasks on one address", "group commit", ("asyncio tasks, durable",), "tasks"),
     ("addresses.svg", "Many addresses", "addresses", ("create", "first touch", "list all"), "addresses"),
+    ("stalls.svg", "Longest stall of a put", "checkpoints", tuple(sorted(TAILS)), "megabytes"),
     ("records.svg", "Store size", "sizes", ("get by store size", "durable put by store size"), "records"),
     ("values.svg", "Value size", "sizes", ("get by value size", "durable put by value size"), "value_bytes"),
 )

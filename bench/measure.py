@@ -9,7 +9,7 @@ from array import array
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from statistics import median, quantiles
+from statistics import fmean, median, quantiles
 from time import perf_counter_ns
 from typing import Any
 
@@ -102,9 +102,13 @@ def percentile(ordered: Sequence[float], fraction: float) -> float:
 
 
 def percentiles(latencies: Sequence[int]) -> dict[str, float]:
-    """Return p50, p99, p99.9 and the maximum of latencies in nanoseconds, as microseconds."""
+    """Return p50, p99, p99.9, the maximum and the mean of latencies in nanoseconds, as microseconds.
+
+    The mean counts what the median hides: an engine may put much of its work into a few slow operations.
+    """
     ordered = sorted(latencies)
-    return {name: percentile(ordered, fraction) / 1000 for name, fraction in PERCENTILES.items()}
+    found = {name: percentile(ordered, fraction) / 1000 for name, fraction in PERCENTILES.items()}
+    return {**found, "mean": fmean(ordered) / 1000}
 
 
 def spread(samples: Sequence[float]) -> float:

@@ -5,11 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from bench.results import HIGHER_IS_BETTER, Result, Row, speed
-from bench.targets import TARGETS
+from bench.targets import MISSED, TARGETS, verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+# Percentiles of a row, and the heads of their columns.
+MARKS = {"p50": "p50 us", "mean": "mean us", "p99": "p99 us", "p99.9": "p99.9 us", "max": "max us"}
+# Cases with several points whose slowest operations are what matters: a table with percentiles for each point.
+TAILS = frozenset(["put while checkpoints happen", "put while checkpoints happen, relaxed"])
 # What the others are compared with, by durability.
 CEILING = {"full": "raw-full", "normal": "raw-off", "off": "raw-off", "none": "raw-full"}
 CLASSIC = {"full": "sqlite-full", "normal": "sqlite-normal", "off": "sqlite-normal", "none": "sqlite-full"}
@@ -89,24 +93,30 @@ def _targets(result: Result) -> str:
         if measured is None:
             rows.append((target.path, target.demand, "", "not measured"))
         else:
-            rows.append(
-                (target.path, target.demand, target.shown(measured), "met" if target.met(measured) else "**missed**")
-            )
+            found = verdict(target, measured)
+            shown = f"**{found}**" if found == MISSED else found
+            rows.append((target.path, target.demand, target.shown(measured), shown))
     return table(("path", "target", "measured", ""), rows)
 
 
 def _reading_help() -> str:
     return (
         "Contenders of one table were interleaved round by round. The figure is the median over the rounds; latency "
-        "rounds are medians themselves, and p99 and p99.9 are those of all operations. Noise is the interquartile "
-        "range of the rounds. `x raw` and `x SQLite` say how many times as fast a contender is as LMDB by hand and as "
-        "SQLite at its durability.\n"
+        "rounds are medians themselves, and percentiles and the mean are those of all operations: where the mean is "
+        "far above p50, a few slow ones do the work of many. Noise is the interquartile range of the rounds. `x raw` "
+        "and `x SQLite` say how many times as fast, or as small, a contender is as LMDB by hand and as SQLite at its "
+        "durability.\n"
     )
 
 
 def _case(result: Result, rows: list[Row]) -> str:
     varying = _varying(rows)
-    return _matrix(rows, varying) if varying else _details(result, rows)
+    if not varying:
+        return _details(result, rows)
+    if rows[0].case not in TAILS:
+        return _matrix(rows, varying)
+    points = sorted({row.parameters[varying] for row in rows})
+    return "\n".join(_details(result, [row for row in rows if row.parameters[varying] == point]) for point in points)
 
 
 def _varying(rows: list[Row]) -> str:
@@ -119,7 +129,7 @@ def _varying(rows: list[Row]) -> str:
 
 def _details(result: Result, rows: list[Row]) -> str:
     given = ", ".join(f"{name.replace('_', ' ')} {value:,}" for name, value in rows[0].parameters.items())
-    header = ("contender", "figure", "p50 us", "p99 us", "p99.9 us", "max us", "ops/s", "x raw", "x SQLite", "noise")
+    header = ("contender", "figure", *MARKS.values(), "ops/s", "x raw", "x SQLite", "noise")
     lines = [_detail(result, rows, row) for row in _by_speed(rows)]
     remarks = "".join(f"\n{row.contender}: {row.note}.\n" for row in rows if row.note)
     rounds = f"{len(rows[0].rounds)} rounds" + (f"; {given}" if given else "")
@@ -128,7 +138,7 @@ def _details(result: Result, rows: list[Row]) -> str:
 
 def _detail(result: Result, rows: list[Row], row: Row) -> tuple[str, ...]:
     durability = result.contenders.get(row.contender, {}).get("durability", "full")
-    marks = [short(row.percentiles[name]) if name in row.percentiles else "" for name in ("p50", "p99", "p99.9", "max")]
+    marks = [short(row.percentiles[name]) if name in row.percentiles else "" for name in MARKS]
     return (
         f"**{row.contender}**" if row.contender.startswith("pronto") else row.contender,
         figure(row.figure, row.unit),

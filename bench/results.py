@@ -24,11 +24,11 @@ class Row:
 
     Attributes:
         workload, case, contender, parameters: what was measured.
-        unit: of ``figure`` and ``rounds``; ``us`` (for one operation or item), ``ms``, ``s``, ``MB``, ``ops/s``.
+        unit: of ``figure`` and ``rounds``; ``us`` (for one operation or item), ``ms``, ``s``, ``B``, ``MB``, ``ops/s``.
         figure: the median of the rounds.
         rounds: one figure for each round, in order; contenders of a case were interleaved round by round.
         operations: how many were measured in all rounds.
-        percentiles: of all latencies of all rounds, in microseconds.
+        percentiles: of all latencies of all rounds, and their mean, in microseconds.
         rate: median over the rounds of operations per second, where that says more than the figure.
         note: what a reader must know.
 

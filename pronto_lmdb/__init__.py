@@ -40,7 +40,7 @@ from pronto_lmdb.view import View
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from pronto_lmdb.results import AddressInfo, DeletedAddress, Entry, Stats
+    from pronto_lmdb.results import AddressInfo, DeletedAddress, Entry, Problem, Report, Stats
 
 __version__ = "0.1.0"
 
@@ -63,8 +63,10 @@ __all__ = [
     "Keystore",
     "LockTimeoutError",
     "MigrationError",
+    "Problem",
     "ProntoError",
     "ReadOnlyError",
+    "Report",
     "SnapshotError",
     "Stats",
     "Store",
@@ -77,7 +79,7 @@ __all__ = [
     "open",
 ]
 
-_RESULTS = frozenset(["AddressInfo", "DeletedAddress", "Entry", "Stats"])
+_RESULTS = frozenset(["AddressInfo", "DeletedAddress", "Entry", "Problem", "Report", "Stats"])
 
 
 def __getattr__(name: str) -> object:

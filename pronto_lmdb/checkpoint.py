@@ -59,6 +59,21 @@ def checkpoint(environment: JournaledEnvironment, state: State, timeout: float) 
         raise
     try:
         journal = Journal.create(directory, header)
+    except BaseException:
+        _undo(environment, state, 2 * state.limit, timeout)
+        raise
+    try:
+        _continue(environment, state, timeout)
+    except BaseException:
+        journal.close()
+        raise
+    return journal
+
+
+def _continue(environment: JournaledEnvironment, state: State, timeout: float) -> None:
+    """Write the base and publish it, now that there is a journal to follow it."""
+    directory = environment.directory
+    try:
         size = _write_base(environment, directory)
         directory.sync()
     except BaseException:
@@ -68,7 +83,6 @@ def checkpoint(environment: JournaledEnvironment, state: State, timeout: float) 
     # From here on the mark stays if anything fails: the next writer looks at what came of it.
     directory.rename(NEW_BASE, BASE)
     _finish(environment, state, size, timeout)
-    return journal
 
 
 def resolve(environment: JournaledEnvironment, state: State, timeout: float) -> None:

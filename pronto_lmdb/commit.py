@@ -43,7 +43,9 @@ class Commit(Claim):
 
     """
 
-    __slots__ = ("_environment", "_failure", "_home", "_log", "_timeout", "state", "txn")
+    __slots__ = ("_environment", "_failure", "_home", "_log", "_open", "_timeout", "state", "txn")
+
+    _open: lmdb.Transaction[bytes] | None
 
     txn: lmdb.Transaction[bytes]
     state: State
@@ -69,7 +71,7 @@ class Commit(Claim):
     def _begin(self) -> None:
         """Begin the transaction and look whether this is still the right place."""
         environment, home = self._environment, self._home
-        self.txn = txn = environment.begin_write()
+        self.txn = self._open = txn = environment.begin_write()
         try:
             state, last = environment.cached_state, txn.id() - 1
             # It is changed from here on, so nobody else may take it for what is stored.
@@ -84,7 +86,10 @@ class Commit(Claim):
             raise
 
     def _drop(self) -> None:
-        self._environment.end_write(self.txn, empty=not self._log)
+        """End LMDB's transaction without its changes; does nothing where there is none."""
+        txn, self._open = self._open, None
+        if txn is not None:
+            self._environment.end_write(txn, empty=not self._log)
 
     def _leave(self) -> None:
         self._environment.writer_lock.leave(self.ticket)
@@ -146,7 +151,7 @@ class Commit(Claim):
             except ProntoError as error:
                 self._failure = error
                 raise
-            self.txn = self._environment.begin_write()
+            self.txn = self._open = self._environment.begin_write()
             try:
                 for key, value in self._log:
                     if value is None:
@@ -205,6 +210,7 @@ class Commit(Claim):
             except lmdb.MapFullError:
                 self._regrow()
             else:
+                self._open = None
                 break
         state, home = self.state, self._home
         self._environment.cached_state = state

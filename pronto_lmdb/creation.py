@@ -39,6 +39,8 @@ def build(path: str, identity: Identity, state: State, entries: Iterable[Entry] 
 
     """
     state.journal = os.urandom(16)
+    # Whoever moves it to its place has left a durable note, or a name that is looked at after a power loss.
+    state.anchored = True
 
     def fill(handle: lmdb.Environment) -> None:
         with Directory(path) as directory:

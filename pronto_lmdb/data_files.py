@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from pronto_lmdb.files import PRIVATE_FILE
+from pronto_lmdb.files import PRIVATE_FILE, reserve
 from pronto_lmdb.translation import translated
 
 DATA_FILE = "data.mdb"
@@ -35,12 +35,35 @@ def is_sound(path: str) -> bool:
 
     LMDB aborts the process on some torn files.
     """
+    return damage(os.path.join(path, DATA_FILE)) is None
+
+
+def damage(file: str) -> str | None:
+    """Return what is structurally wrong with a data file, ``None`` if nothing is; LMDB is not asked."""
     from lmdb.verify import VerifyError, verify
 
     try:
-        return not verify(path, subdir=True)  # type: ignore[no-untyped-call]
-    except (OSError, VerifyError):
-        return False
+        found = verify(file, subdir=False)  # type: ignore[no-untyped-call]
+    except (OSError, VerifyError) as error:
+        return str(error)
+    return str(found[0]) if found else None
+
+
+def damage_at_rest(file: str) -> str | None:
+    """Return the same for a data file that may be written to meanwhile: ``None``, too, if it was.
+
+    What a reader can see lies where it is until the second commit after it, and each commit changes a meta page.
+    """
+    before = _meta_pages(file)
+    found = damage(file)
+    return found if _meta_pages(file) == before else None
+
+
+def _meta_pages(file: str) -> bytes:
+    from mmap import PAGESIZE  # a library of its own, which most commands do without
+
+    with open(file, "rb") as content:
+        return content.read(2 * PAGESIZE)
 
 
 def reserve_lock_file(path: str) -> None:
@@ -56,9 +79,10 @@ def reserve_lock_file(path: str) -> None:
     if os.path.exists(name):
         return
     try:
-        descriptor = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, PRIVATE_FILE)
+        descriptor = os.open(name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, PRIVATE_FILE)
         try:
-            os.write(descriptor, bytes(_RESERVED_LOCK_BYTES))
+            # Reserved, not written: another process may be using the file already.
+            reserve(descriptor, 0, _RESERVED_LOCK_BYTES)
         finally:
             os.close(descriptor)
     except OSError as error:

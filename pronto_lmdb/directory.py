@@ -6,7 +6,7 @@ import os
 import sys
 from contextlib import suppress
 
-from pronto_lmdb.files import PRIVATE_FILE, try_lock, try_share, unlock, wait_for
+from pronto_lmdb.files import PRIVATE_FILE, try_lock, try_share, unlock, wait_for, write_all
 
 _HAS_DESCRIPTOR_PATHS = sys.platform == "linux"
 
@@ -109,7 +109,7 @@ class Directory:
         temporary = f"{name}.tmp"
         descriptor = self.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         try:
-            os.write(descriptor, content)
+            write_all(descriptor, content, 0)
         finally:
             os.close(descriptor)
         self.rename(temporary, name)

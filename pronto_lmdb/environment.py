@@ -21,7 +21,14 @@ from time import monotonic, sleep
 import lmdb
 
 from pronto_lmdb.allocator import note_opening
-from pronto_lmdb.data_files import DATA_FILE, LOCK_TABLE, is_on_readonly_file_system, is_sound, reserve_lock_file
+from pronto_lmdb.data_files import (
+    DATA_FILE,
+    LOCK_TABLE,
+    identify,
+    is_on_readonly_file_system,
+    is_sound,
+    reserve_lock_file,
+)
 from pronto_lmdb.errors import ConflictError, CorruptStoreError, LockTimeoutError, ReadOnlyError, StoreFullError
 from pronto_lmdb.files import PRIVATE_FILE
 from pronto_lmdb.identity import Identity, State
@@ -59,11 +66,16 @@ class StaleEnvironment(Exception):  # noqa: N818 - never leaves the library: the
 class Environment:
     """An open LMDB environment, shared by all threads and stores of the process. The pool makes these.
 
+    Args:
+        path: the directory.
+        place: the same by a name that stays right while it is moved.
+
     Attributes:
         path: the directory, as last seen.
         home: the address that lives here, as far as anybody asked; see :class:`Home`.
         owners: numbers of the stores that use it.
         begin: begins a read transaction; the bound method of LMDB.
+        file: device and inode of the data file.
         epoch: counts closings and resizings, so that a failed read can tell why.
         handle: LMDB's own.
         is_keystore: whether it belongs to an address, and is not the registry.
@@ -75,8 +87,8 @@ class Environment:
     """
 
     __slots__ = (
-        "_closing", "_map_size", "_name", "_pins", "_quota",
-        "abandoned", "begin", "cached_state", "closed", "epoch", "handle", "home", "is_keystore", "owners",
+        "_closing", "_map_size", "_name", "_pins", "_place", "_quota",
+        "abandoned", "begin", "cached_state", "closed", "epoch", "file", "handle", "home", "is_keystore", "owners",
         "path", "readonly", "used",
         "writer_lock",
     )  # fmt: skip
@@ -87,9 +99,10 @@ class Environment:
     # Whether LMDB flushes each commit; it fixes that at opening.
     _SYNCED = True
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, place: str | None = None) -> None:
         self.path = path
-        self.readonly = not os.access(path, os.W_OK)
+        self._place = path if place is None else place
+        self.readonly = not os.access(self._place, os.W_OK)
         self.owners: set[int] = set()
         self.epoch = 0
         self.closed = False
@@ -99,7 +112,7 @@ class Environment:
         self.cached_state: State | None = None
         self._closing = False
         self._pins: list[int] = []
-        self.writer_lock = WriterLock(os.path.join(path, LOCK_FILE))
+        self.writer_lock = WriterLock(os.path.join(self._place, LOCK_FILE))
         self._open()
 
     # -- opening and closing -----------------------------------------------------------------------------------
@@ -113,6 +126,7 @@ class Environment:
                 self.writer_lock.open()
             self._refuse_truncated()
             self.handle.reader_check()
+            self.file = identify(self._place)
             self._remember(self.describe()[0])
             if self._quota is not None and not self.readonly:
                 self._set_map(min(self._quota, self._map_size))
@@ -139,11 +153,11 @@ class Environment:
         note_opening()
         lock = not self.readonly or self._is_lockable()
         if not self.readonly:
-            reserve_lock_file(self.path)
+            reserve_lock_file(self._place)
         for _ in range(_ATTEMPTS):
             try:
                 return lmdb.open(
-                    self.path,
+                    self._place,
                     map_size=self._map_size,
                     mode=PRIVATE_FILE,
                     create=False,
@@ -171,10 +185,10 @@ class Environment:
             ReadOnlyError: if somebody else may write, and this process cannot protect what it reads.
 
         """
-        lock_file = os.path.join(self.path, LOCK_TABLE)
+        lock_file = os.path.join(self._place, LOCK_TABLE)
         if os.access(lock_file, os.W_OK):
             return True
-        if os.path.exists(lock_file) and not is_on_readonly_file_system(self.path):
+        if os.path.exists(lock_file) and not is_on_readonly_file_system(self._place):
             raise ReadOnlyError(
                 f"{lock_file} cannot be written, as reading beside a writer needs.", "Check its owner and permissions."
             )
@@ -187,7 +201,7 @@ class Environment:
 
     def _is_truncated(self) -> bool:
         # Pages at the end that were never needed may rightly be missing, so only the verifier can tell.
-        return os.path.getsize(os.path.join(self.path, DATA_FILE)) < self.size() and not is_sound(self.path)
+        return os.path.getsize(os.path.join(self._place, DATA_FILE)) < self.size() and not is_sound(self._place)
 
     def describe(self) -> tuple[Identity, State]:
         """Return identity and state as they are on disk now, whoever the owner is."""
@@ -329,9 +343,7 @@ class Environment:
         """
         if self.readonly:
             raise ReadOnlyError(f"{self.path} cannot be written.", "Check its owner and permissions.")
-        self.writer_lock.acquire(ticket, self._name, timeout)
-        if self.closed:
-            self.writer_lock.leave(ticket)
+        if not self.writer_lock.acquire(ticket, self._name, timeout):
             raise StaleEnvironment
 
     def begin_write(self) -> lmdb.Transaction[bytes]:

@@ -55,24 +55,41 @@ _FIRST_PAUSE = 50e-6
 _LONGEST_PAUSE = 2e-3
 
 
+# Directories whose names this process knows to be on the disk, by path and inode.
+_durable: set[tuple[str, int]] = set()
+
+
 def make_directory(path: str) -> None:
-    """Create a directory that only its owner may enter, and its missing parents; sync each new name.
+    """Create a directory that only its owner may enter, and its missing parents, and make their names durable.
+
+    A directory that is there already may have been made by a process that was killed before it was flushed. So its
+    name, and those of its parents, are flushed once by each process that relies on them.
 
     Raises:
         ReadOnlyError, StoreFullError: where the system refuses.
 
     """
-    missing = []
-    while path and not os.path.isdir(path):
-        missing.append(path)
+    unsure = []
+    while path and not is_durable(path):
+        unsure.append(path)
         path = os.path.dirname(path)
     try:
-        for directory in reversed(missing):
+        for directory in reversed(unsure):
             with suppress(FileExistsError):
                 os.mkdir(directory, PRIVATE_DIRECTORY)
-            sync_directory(os.path.dirname(directory))
+            with suppress(PermissionError):  # a parent that is none of ours was there long before
+                sync_directory(os.path.dirname(directory))
+            _durable.add((directory, os.stat(directory).st_ino))
     except OSError as error:
-        raise translated(error, missing[0]) from error
+        raise translated(error, unsure[0]) from error
+
+
+def is_durable(path: str) -> bool:
+    """Tell whether the name of a directory is known to be on the disk, or is that of a file system."""
+    try:
+        return (path, os.stat(path).st_ino) in _durable or os.path.ismount(path)
+    except OSError:
+        return False
 
 
 def sync_directory(path: str) -> None:
@@ -87,7 +104,7 @@ def sync_directory(path: str) -> None:
 
 
 def move(source: str, target: str) -> None:
-    """Rename a directory and make its new name durable; that the old one is gone follows, at the latest, with it.
+    """Rename a directory, unless that was done already, and make it durable that it has its new name only.
 
     Raises:
         AddressExistsError: if ``target`` is a directory with content.
@@ -95,12 +112,32 @@ def move(source: str, target: str) -> None:
 
     """
     try:
-        os.rename(source, target)
+        if os.path.isdir(source) or not os.path.isdir(target):
+            os.rename(source, target)
         sync_directory(os.path.dirname(target))
+        sync_directory(os.path.dirname(source))
     except OSError as error:
         if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
             raise AddressExistsError(f"{target} exists and is not empty.", "Choose another path.") from error
         raise translated(error, source) from error
+
+
+def reserve(descriptor: int, position: int, size: int) -> None:
+    """Reserve room in a file, where the system can; what is there already stays.
+
+    Raises:
+        OSError: if there is no room.
+
+    """
+    with suppress(AttributeError):  # macOS and Windows
+        os.posix_fallocate(descriptor, position, size)
+
+
+def write_all(descriptor: int, content: bytes, position: int) -> None:
+    """Write all of some bytes at a position: one call moves at most 2 GiB, and a full disk or a signal less."""
+    written = os.pwrite(descriptor, content, position)
+    while written < len(content):
+        written += os.pwrite(descriptor, memoryview(content)[written:], position + written)
 
 
 def remove_tree(path: str) -> None:

@@ -9,8 +9,6 @@ from time import monotonic
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from pronto_lmdb.journal import Journal
 
 
@@ -29,13 +27,14 @@ class Flusher:
         self._wake = allocate_lock()
         self._wake.acquire()
 
-    def note(self, journal: Journal, interval: Callable[[], float]) -> None:
-        """See to it that what was committed to a journal is flushed within an interval."""
-        if journal in self._due:
+    def note(self, journal: Journal, interval: float) -> None:
+        """See to it that what was committed to a journal is flushed within an interval, in seconds."""
+        if journal in self._due or journal.closed:
             return
-        deadline = monotonic() + interval()
         with self._lock:
-            self._due.setdefault(journal, deadline)
+            self._due.setdefault(journal, monotonic() + interval)
+            with suppress(RuntimeError):  # it is awake
+                self._wake.release()  # it may be asleep for longer
             if not self._alive:
                 self._alive = True
                 start_new_thread(self._run, ())

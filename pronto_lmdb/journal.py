@@ -18,7 +18,7 @@ from contextlib import suppress
 from errno import EIO
 
 from pronto_lmdb.errors import CorruptStoreError, LockTimeoutError
-from pronto_lmdb.files import flush_data, try_lock, try_share, unlock, wait_for
+from pronto_lmdb.files import flush_data, reserve, try_lock, try_share, unlock, wait_for, write_all
 from pronto_lmdb.journal_format import FRAME_OVERHEAD, HEADER_SIZE, SPOILED_AT, Header, head_of
 
 TYPE_CHECKING = False
@@ -32,7 +32,8 @@ PREFIX = "journal-"
 NEW_JOURNAL = "journal.tmp"
 
 _SPOILED = b"\1"
-_NO_FRAME = bytes(4)
+# The whole head: a later frame that was half written over four bytes could make the rest valid again.
+_NO_FRAME = bytes(FRAME_OVERHEAD)
 
 # Room is reserved ahead, because a flush of a file that grows has to wait for the file system's own journal too. Small
 # journals reserve little: there may be a hundred thousand of them.
@@ -83,7 +84,7 @@ class Journal:
         """Make a new journal, its header flushed; its name is not."""
         descriptor = directory.open(journal_name(header.journal), os.O_RDWR | os.O_CREAT | os.O_EXCL)
         try:
-            os.pwrite(descriptor, header.encode(), 0)
+            write_all(descriptor, header.encode(), 0)
             flush_data(descriptor)
         except BaseException:
             os.close(descriptor)
@@ -148,6 +149,11 @@ class Journal:
         os.close(self._descriptor)
         self._descriptor = -1
 
+    def is_in_place(self, end: int) -> bool:
+        """Tell whether the file still has its name, and reaches to the end of a frame."""
+        file = os.fstat(self._descriptor)
+        return file.st_nlink > 0 and file.st_size >= end
+
     def locate(self, state: State) -> None:
         """Find where the last commit ends, behind the position of an earlier one; the writer lock is held.
 
@@ -175,16 +181,14 @@ class Journal:
         end = position + len(frame)
         if end > self._reserved:
             self._reserve(end)
-        written = os.pwrite(self._descriptor, frame, position)
-        while written < len(frame):  # one call moves at most 2 GiB, and a signal may end it early
-            written += os.pwrite(self._descriptor, memoryview(frame)[written:], position + written)
+        write_all(self._descriptor, frame, position)
 
     def _reserve(self, end: int) -> None:
         size = end + min(end, _GREATEST_RESERVE)
         size += -size % _BLOCK
-        # Where it is refused, or unknown, the frame itself may still fit.
-        with suppress(OSError, AttributeError):
-            os.posix_fallocate(self._descriptor, self._reserved, size - self._reserved)
+        # Where it is refused, the frame itself may still fit.
+        with suppress(OSError):
+            reserve(self._descriptor, self._reserved, size - self._reserved)
             self._reserved = size
 
     def take_back(self, position: int) -> None:
@@ -195,7 +199,7 @@ class Journal:
 
         """
         try:
-            os.pwrite(self._descriptor, _NO_FRAME, position)
+            write_all(self._descriptor, _NO_FRAME, position)
             flush_data(self._descriptor)
         except OSError:
             self._spoil()
@@ -219,6 +223,9 @@ class Journal:
         if self.spoiled:
             raise OSError(EIO, "a flush failed before")
         target = self.committed
+        if not self.is_in_place(target):
+            self._spoil()
+            raise OSError(EIO, "the journal was removed or cut")
         self._share()
         try:
             flush_data(self._descriptor)

@@ -13,7 +13,7 @@ from pronto_lmdb.directory import Directory
 from pronto_lmdb.environment import Environment, StaleEnvironment
 from pronto_lmdb.errors import CorruptStoreError, LockTimeoutError, StoreFullError
 from pronto_lmdb.flusher import flusher
-from pronto_lmdb.identity import State
+from pronto_lmdb.identity import FULL, State
 from pronto_lmdb.journal import Journal
 from pronto_lmdb.marker import MARKER, boot_id, is_marked
 from pronto_lmdb.record import STATE
@@ -81,7 +81,7 @@ class JournaledEnvironment(Environment):
                 self._stay_alone()
             elif not (self.directory.enter() and is_marked(self.directory)):
                 raise ViewLostError(path)
-            super().__init__(path)
+            super().__init__(path, self.directory.place("."))
         except CorruptStoreError as error:
             # Whatever is wrong with a view: base and journal know better.
             self.directory.close()
@@ -96,7 +96,7 @@ class JournaledEnvironment(Environment):
         """Where nothing names the boot of the system, trust no view that was closed, and share none."""
         if not self.directory.seclude():
             raise LockTimeoutError(
-                f"{self.path} is open in another process.",
+                f"{self.directory.path} is open in another process.",
                 "This system does not tell its boots apart: one process at a time can use an address.",
             )
         from pronto_lmdb.recovery import recover
@@ -161,6 +161,7 @@ class JournaledEnvironment(Environment):
             and journal.id == state.journal
             and not journal.spoiled
             and state.previous is None
+            and (state.level != FULL or journal.is_in_place(state.end))
         )
 
     def settle(self, state: State, timeout: float) -> None:
@@ -177,12 +178,13 @@ class JournaledEnvironment(Environment):
         try:
             if state.previous is not None:
                 resolve(self, state, timeout)
-            if self.journal is None or self.journal.id != state.journal:
+            if self.journal is None or self.journal.id != state.journal or not self.journal.is_in_place(state.end):
                 opened = Journal.open(self.directory, state.journal, state.end, timeout)
                 if opened is not None:
                     self._take(opened)
-            if not state.located and self.journal is not None:
-                self.journal.locate(state)
+            journal = self.journal
+            if not state.located and journal is not None and journal.id == state.journal:
+                journal.locate(state)
             if not self.is_settled(state):
                 self.checkpoint(state, timeout)
             self.cached_state = state
@@ -201,6 +203,7 @@ class JournaledEnvironment(Environment):
     def _take(self, journal: Journal) -> None:
         replaced, self.journal = self.journal, journal
         if replaced is not None:
+            flusher.forget(replaced)
             replaced.close()
 
     def commit_state(self, state: State, timeout: float) -> None:

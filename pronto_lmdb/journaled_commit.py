@@ -48,16 +48,9 @@ class JournaledCommit(Commit):
     """
 
     __slots__ = (
-        "_counters",
-        "_interval",
-        "_journal",
-        "_level",
-        "_must_flush",
-        "_must_record",
-        "_pinned",
-        "_position",
-        "stays",
-    )
+        "_counters", "_interval", "_journal", "_level", "_must_flush", "_must_record", "_pinned", "_position",
+        "_seconds", "stays",
+    )  # fmt: skip
 
     _environment: JournaledEnvironment
     _journal: Journal
@@ -83,6 +76,8 @@ class JournaledCommit(Commit):
         assert journal is not None
         self._journal = journal
         self._level = state.level
+        if state.level == NORMAL:
+            self._seconds = self._interval()  # what is wrong with it refuses the write before it happens
         self._position = state.end
         # Others wrote before, and will again: they need not search the journal for its end.
         self._must_record = state is not cached
@@ -119,15 +114,19 @@ class JournaledCommit(Commit):
         level, state = self._level, self.state
         written = bool(self._log)
         self._must_flush = level == FULL or (written and level != state.level)
-        owes = written and state.level == NORMAL
+        owes = written and state.level == NORMAL and not self._must_flush
         self._end(Commit.commit)
         if owes:
-            flusher.note(self._journal, self._interval)
+            flusher.note(self._journal, self._seconds)
 
     def sync(self) -> None:
         """End the transaction, without changes, and make everything before it durable, whatever the level."""
         if self._level == OFF:
-            self.checkpoint()
+            try:
+                self.checkpoint()
+            except BaseException:
+                self.abort()
+                raise
         self._must_flush = True
         self._end(Commit.abort)
 
@@ -156,7 +155,7 @@ class JournaledCommit(Commit):
             return
         if not state.anchored:
             self._anchor()
-        journal, start = self._journal, state.end
+        journal, start, number = self._journal, state.end, self.txn.id()
         frame, checksum = encode_frame(state.checksum, state, self._log)
         state.end = end = start + len(frame)
         state.checksum = checksum
@@ -167,7 +166,7 @@ class JournaledCommit(Commit):
             self._take_back(start)
             raise translated(error, self._environment.path) from error
         except BaseException:
-            if not self._is_committed():
+            if not self._is_committed(number):
                 self._take_back(start)
             raise
         journal.committed = self._position = end
@@ -201,12 +200,12 @@ class JournaledCommit(Commit):
             raise translated(error, self._environment.path) from error
         self.state.anchored = self._must_record = True
 
-    def _is_committed(self) -> bool:
-        """Tell whether the view has the new frame: Ctrl-C may strike right behind LMDB's commit."""
+    def _is_committed(self, number: int) -> bool:
+        """Tell whether LMDB committed a transaction: Ctrl-C may strike right behind that."""
         self._drop()
         txn = self._environment.begin_read()
         try:
-            return txn.id() == self.state.transaction
+            return txn.id() == number
         finally:
             txn.abort()
 

@@ -162,9 +162,14 @@ class Keystore(WriteVerbs):
 
     def sync(self) -> None:
         """Return when everything acknowledged before is on stable storage, whatever the level of the address."""
-        commit = self._begin_commit(False)
-        if commit is not None:
-            commit.sync()
+        while True:
+            home = self._opened()
+            if home is None or home.environment.readonly:
+                return
+            with suppress(StaleEnvironment):
+                self._commit_to(home).sync()
+                return
+            self._forget(home)
 
     def _is_absent(self) -> bool:
         return self._opened() is None
@@ -200,14 +205,17 @@ class Keystore(WriteVerbs):
                     return None
                 self._store.create_missing(self.address)
                 continue
-            store, environment = self._store, home.environment
-            if not isinstance(environment, JournaledEnvironment):
-                # Release 0.1 wrote it, and nobody gave it a journal, because it cannot be written.
-                raise ReadOnlyError(f"{self.address} cannot be written.", "Check its owner and permissions.")
             try:
-                return JournaledCommit(environment, home, store.timeout, store.flush_interval)
+                return self._commit_to(home)
             except StaleEnvironment:
                 self._forget(home)
+
+    def _commit_to(self, home: Home) -> JournaledCommit:
+        environment = home.environment
+        if not isinstance(environment, JournaledEnvironment):
+            # Release 0.1 wrote it, and nobody gave it a journal, because it cannot be written.
+            raise ReadOnlyError(f"{self.address} cannot be written.", "Check its owner and permissions.")
+        return JournaledCommit(environment, home, self._store.timeout, self._store.flush_interval)
 
     # -- the environment behind the name ------------------------------------------------------------------------
 

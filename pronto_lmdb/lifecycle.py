@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from pronto_lmdb import clock
 from pronto_lmdb.address import Address
 from pronto_lmdb.creation import build, build_registry
-from pronto_lmdb.data_files import DATA_FILE, is_sound
+from pronto_lmdb.data_files import DATA_FILE
 from pronto_lmdb.environment import StaleEnvironment
 from pronto_lmdb.errors import (
     AddressExistsError,
@@ -28,15 +28,16 @@ from pronto_lmdb.files import (
     move,
     read_text,
     remove_tree,
+    sync_directory,
     write_durably,
 )
 from pronto_lmdb.identity import DELETED, LEVELS, LIVE, OFF, Identity, State
-from pronto_lmdb.journaled import JournaledEnvironment
+from pronto_lmdb.journaled import JournaledEnvironment, is_journaled
 from pronto_lmdb.journaled_commit import JournaledCommit
 from pronto_lmdb.pool import pool
 from pronto_lmdb.record import IDENTITY
 from pronto_lmdb.registry import Placed, Registry, Trashed
-from pronto_lmdb.survey import TRASH_MARK, Survey
+from pronto_lmdb.survey import SET_ASIDE, TRASH_MARK, Survey
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -173,6 +174,8 @@ class Lifecycle:
         if place == home:
             built = os.path.join(self._layout.pending, identity.id)
             build(built, identity, state)
+            # The catalog must not name what a power loss takes away.
+            sync_directory(self._layout.pending)
             self._publish(identity, built, home)
             return home
         _refuse_nested(place)
@@ -181,6 +184,7 @@ class Lifecycle:
         note = os.path.join(self._layout.pending, f"{identity.id}.json")
         write_durably(note, json.dumps({"operation": "create", "built": built}))
         build(built, identity, state)
+        sync_directory(os.path.dirname(place))
         write_durably(self._layout.place(address), self._layout.relative(place))
         self._publish(identity, built, place)
         os.unlink(note)
@@ -196,8 +200,8 @@ class Lifecycle:
         if not os.path.isdir(built):
             return
         described = None
-        with suppress(CorruptStoreError):  # killed before its first entries
-            described = pool.describe(built, self._owner) if is_sound(built) else None
+        with suppress(CorruptStoreError):  # killed before its journal was whole
+            described = pool.describe(built, self._owner) if is_journaled(built) else None
         if described is not None:
             identity, _ = described
             placed = self._registry.find(Address.parse(identity.address)) if identity.address else None
@@ -326,6 +330,9 @@ class Lifecycle:
         with self.locked():
             placed = self._existing(address)
             commit = self._begin({"source": placed.path, "target": placed.path})
+            if placed.identity.durability == level:
+                commit.sync()
+                return
             try:
                 if commit.state.level == OFF:
                     commit.checkpoint()  # from here on the journal continues what is there
@@ -361,7 +368,7 @@ class Lifecycle:
             if self._registry.exists():
                 return
         except CorruptStoreError:
-            aside = os.path.join(self._layout.trash, f"registry-{clock.now():016d}")
+            aside = os.path.join(self._layout.trash, f"{SET_ASIDE}{clock.now():016d}")
             move(self._layout.registry, aside)
         remove_tree(self._layout.registry)
         built = os.path.join(self._layout.pending, f"registry-{os.urandom(8).hex()}")
@@ -432,7 +439,7 @@ class Lifecycle:
         # What the directory says of itself must not be older than its name.
         self._begin(note).sync()
         pool.discard(self._either(note))
-        if note["source"] != note["target"] and os.path.isdir(note["source"]):
+        if note["source"] != note["target"]:
             move(note["source"], note["target"])
 
     def _pointer(self, trash_id: str) -> str:

@@ -160,10 +160,10 @@ class Pool:
             if identify(path) != file:
                 return None
             raise
-        if identify(path) != file:
+        if environment.file is None or identify(path) != environment.file:
             environment.try_close()
             return None
-        self._open[file] = environment
+        self._open[environment.file] = environment
         return environment
 
     def release(self, owner: int) -> None:

@@ -20,7 +20,7 @@ from pronto_lmdb.data_files import DATA_FILE, LOCK_TABLE, is_sound
 from pronto_lmdb.directory import Directory
 from pronto_lmdb.environment import LOCK_FILE, MAX_READERS, MIB
 from pronto_lmdb.errors import CorruptStoreError, LockTimeoutError, ReadOnlyError
-from pronto_lmdb.files import PRIVATE_DIRECTORY, FileLock, flush_data, remove_tree
+from pronto_lmdb.files import PRIVATE_DIRECTORY, PRIVATE_FILE, FileLock, flush_data, remove_tree
 from pronto_lmdb.genesis import batches, write_genesis
 from pronto_lmdb.identity import OFF, SMALLEST_LIMIT, Identity, State
 from pronto_lmdb.journal import NEW_JOURNAL, PREFIX, journal_name
@@ -104,7 +104,11 @@ def recover(directory: Directory) -> None:
     for leftover in (NEW_BASE, NEW_JOURNAL):
         directory.unlink(leftover)
     remove_tree(directory.place(REBUILD))
-    header, state, replayed = _rebuild(directory)
+    try:
+        header, state, replayed = _rebuild(directory)
+    except BaseException:
+        remove_tree(directory.place(REBUILD))
+        raise
     _settle_journal(directory, header, state)
     remove_other_journals(directory, header.journal)
     directory.unlink(LOCK_TABLE)
@@ -125,6 +129,8 @@ def _log(directory: Directory, replayed: int) -> None:
 
 def _rebuild(directory: Directory) -> tuple[Header, State, int]:
     """Replay the journal on a copy of the base, in a directory beside."""
+    if directory.stat(BASE) is not None:
+        _flush(directory, BASE)  # a copy made by hand is in memory only
     handle, state = open_base(directory, directory.place(REBUILD))
     try:
         header = header_behind(directory, state)
@@ -160,7 +166,9 @@ def open_base(directory: Directory, place: str) -> tuple[lmdb.Environment, State
     os.mkdir(place, PRIVATE_DIRECTORY)
     base = directory.stat(BASE)
     if base is not None:
-        shutil.copyfile(directory.place(BASE), os.path.join(place, DATA_FILE))
+        copy = os.path.join(place, DATA_FILE)
+        os.close(os.open(copy, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, PRIVATE_FILE))  # as private as all files here
+        shutil.copyfile(directory.place(BASE), copy)
     handle = open_private(place, 2 * (MIB if base is None else base.st_size + MIB))
     try:
         return handle, None if base is None else _stored_state(handle, directory)
@@ -197,6 +205,14 @@ def replay(
             pending = []
     store(handle, pending)
     return state, replayed
+
+
+def _flush(directory: Directory, name: str) -> None:
+    descriptor = directory.open(name, os.O_RDWR)
+    try:
+        flush_data(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _stored_state(handle: lmdb.Environment, directory: Directory) -> State:

@@ -97,3 +97,23 @@ class DeletedAddress(NamedTuple):
     def from_identity(cls, trash_id: str, identity: Identity, path: str) -> DeletedAddress:
         """Make the public form of a deleted address."""
         return cls(trash_id, Address.parse(identity.address), instant(identity.deleted_at or 0), Path(path))
+
+
+class Problem(NamedTuple):
+    """Something wrong that a check has found."""
+
+    address: Address | None
+    """Whose it is; ``None`` if it belongs to the store itself, or to nobody known."""
+    text: str
+    """What is wrong, in one line."""
+
+    def __str__(self) -> str:
+        return self.text if self.address is None else f"{self.address}: {self.text}"
+
+
+class Report(NamedTuple):
+    """What a check has found."""
+
+    ok: bool
+    """Whether there are no problems."""
+    problems: list[Problem]

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from itertools import count
 
 from pronto_lmdb import clock
 from pronto_lmdb.address import Address
+from pronto_lmdb.arguments import checked_age, checked_labels, checked_place, checked_quota, checked_timeout
 from pronto_lmdb.config import Config, checked, default_root
 from pronto_lmdb.errors import (
     AddressExistsError,
@@ -28,20 +28,13 @@ from pronto_lmdb.values import is_encodable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from types import TracebackType
     from typing import Any, Self
 
     from pronto_lmdb.home import Home
     from pronto_lmdb.lifecycle import Lifecycle
-    from pronto_lmdb.results import AddressInfo, DeletedAddress
-
-# What an address can hold at least: below this LMDB has no room to move.
-SMALLEST_QUOTA = 64 * 1024
-GREATEST_QUOTA = 2**46
-
-# Longer ones overflow the waiting calls of the system.
-_LONGEST_TIMEOUT = 1e6
+    from pronto_lmdb.results import AddressInfo, DeletedAddress, Report
 
 _owners = count(1)
 
@@ -92,20 +85,17 @@ class Store:
     ) -> None:
         if durability is not None:
             checked("durability", durability)
-        if isinstance(timeout, bool) or not isinstance(timeout, int | float):
-            raise InvalidValueError(f"The timeout {timeout!r} is no number.", "Give seconds, 0 or more.")
-        checked("timeout", str(timeout))
         self.path = os.path.realpath(default_root() if path is None else os.fsdecode(path))
         if not is_encodable(self.path) or "\0" in self.path:
             raise InvalidValueError(f"The path {self.path!a} cannot be used.", "Use UTF-8 without NUL.")
         self.creates = create
         self.readonly = readonly
-        self.timeout = min(timeout, _LONGEST_TIMEOUT)
+        self.timeout = checked_timeout(timeout)
         self.closed = False
         self._durability = durability
         self._owner = next(_owners)
         self._layout = Layout(self.path)
-        self._registry = Registry(self._layout, self._owner, timeout)
+        self._registry = Registry(self._layout, self._owner, self.timeout)
         self._lookup = Lookup(self._layout, self._owner)
         self._value_limit: int | None = None
         self._flush_interval: float | None = None
@@ -158,10 +148,10 @@ class Store:
         identity = Identity(
             str(address),
             durability=self.durability if durability is None else str(checked("durability", durability)),
-            max_bytes=_checked_quota(max_bytes),
-            labels=_checked_labels(labels or {}),
+            max_bytes=checked_quota(max_bytes),
+            labels=checked_labels(labels or {}),
         )
-        place = None if path is None else _checked_path(path, self._layout)
+        place = None if path is None else checked_place(path, self._layout)
         self._check_writable()
         with self._lifecycle.locked():
             home = self._lookup.find(address)
@@ -298,17 +288,41 @@ class Store:
 
         """
         self._check_writable()
-        if older_than is not None and not _is_age(older_than):
-            raise InvalidValueError(f"{older_than!r} is no age.", "Give seconds, 0 or more.")
+        before = None if older_than is None else clock.now() - round(checked_age(older_than) * MICROSECONDS)
         if not os.path.isdir(self._layout.trash):
             return 0
-        return self._lifecycle.purge(None if older_than is None else clock.now() - round(older_than * MICROSECONDS))
+        return self._lifecycle.purge(before)
 
     def rebuild_registry(self) -> int:
         """Catalog all addresses anew from what their directories say; return how many were found."""
         self._check_writable()
         with self._lifecycle.locked():
             return self._lifecycle.rebuild_registry()
+
+    def check(self, *, deep: bool = False) -> Report:
+        """Look for damage and disagreement in all addresses, live and deleted, and in the catalog; repair nothing.
+
+        What a killed process left undone is finished first, as when the store is opened. Writers go on meanwhile: each
+        address is read like a :class:`View`.
+
+        Args:
+            deep: read every value, too, and compare each address with what its base and its journal would restore after
+                a power loss. Needs room for a copy of one address after the other in the system's temporary directory.
+
+        Returns:
+            All problems that were found; what could not be looked at is one.
+
+        """
+        from pronto_lmdb.checking import Checker
+
+        self.check_open()
+        if not self.readonly and self._lookup.is_pending():
+            self._lifecycle.finish_pending()
+        try:
+            return Checker(self._layout, self._registry, self._owner, self.timeout, deep=deep).report()
+        finally:
+            if self.closed:
+                pool.release(self._owner)
 
     # -- settings ----------------------------------------------------------------------------------------------
 
@@ -430,38 +444,3 @@ class Store:
 
 def _reopened(path: str, create: bool, readonly: bool, durability: str | None, timeout: float) -> Store:
     return Store(path, create=create, readonly=readonly, durability=durability, timeout=timeout)
-
-
-def _is_age(seconds: object) -> bool:
-    return isinstance(seconds, int | float) and not isinstance(seconds, bool) and 0 <= seconds < 1e12
-
-
-def _checked_path(path: str | os.PathLike[str], layout: Layout) -> str:
-    place = os.path.realpath(os.fsdecode(path))
-    if layout.is_reserved(place) or not is_encodable(place):
-        raise InvalidValueError(f"{place!a} cannot be the place of an address.", "Choose another path.")
-    return place
-
-
-def _checked_quota(max_bytes: int | None) -> int | None:
-    if max_bytes is None:
-        return None
-    if (
-        isinstance(max_bytes, bool)
-        or not isinstance(max_bytes, int)
-        or not SMALLEST_QUOTA <= max_bytes <= GREATEST_QUOTA
-    ):
-        raise InvalidValueError(
-            f"A quota of {max_bytes!r} is not possible.",
-            f"Give a number of bytes, at least {SMALLEST_QUOTA:,}.",
-        )
-    return max_bytes
-
-
-def _checked_labels(labels: Mapping[str, str]) -> dict[str, str]:
-    if not isinstance(labels, Mapping):
-        raise InvalidValueError(f"Labels are text by name, not {type(labels).__name__}.", "Pass a dict.")
-    for name, text in labels.items():
-        if not (isinstance(name, str) and isinstance(text, str) and is_encodable(name) and is_encodable(text)):
-            raise InvalidValueError(f"The label {name!r}: {text!r} is not text.", "Labels are text by name.")
-    return dict(labels)

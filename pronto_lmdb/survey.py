@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 # Between the old path of an address outside the root and its id in the trash: a rename cannot cross file systems.
 TRASH_MARK = ".trash-"
+# What the name of a damaged registry begins with; it lies in the trash, too.
+SET_ASIDE = "registry-"
 
 
 class Survey:
@@ -41,10 +43,10 @@ class Survey:
     def catalog(self) -> Iterator[tuple[bytes, bytes]]:
         """Yield the registry's entries for all keystores that can be found, live and deleted."""
         floors: dict[str, int] = {}
-        for placed, state in self._surveyed(self._known_directories()):
-            if state.status == LIVE and self._is_at_home(placed):
+        for placed, state in self._surveyed(self.live_directories()):
+            if state.status == LIVE and self.is_at_home(placed):
                 yield self._registry.address_entry(placed)
-        for placed, state in self._surveyed(self._trashed_directories()):
+        for placed, state in self._surveyed(self.trashed_directories()):
             if state.status == DELETED:
                 address = placed.identity.address
                 floors[address] = max(state.revision, floors.get(address, 0))
@@ -53,22 +55,24 @@ class Survey:
         for address, revision in floors.items():
             yield self._registry.floor_entry(address, revision)
 
-    def _is_at_home(self, placed: Placed) -> bool:
+    def is_at_home(self, placed: Placed) -> bool:
         """Tell whether a directory is the one that its address would be looked for in, and no copy made by hand."""
         address = Address.parse(placed.identity.address)
         place = read_text(self._layout.place(address))
         homes = [self._layout.home(address), *([] if place is None else [self._layout.absolute(place)])]
         return placed.path in homes
 
-    def _known_directories(self) -> Iterator[str]:
+    def live_directories(self) -> Iterator[str]:
+        """Yield the directories in which addresses lie, or should lie."""
         yield from _subdirectories(self._layout.addresses)
-        for name in _files(self._layout.places):
-            yield self._layout.absolute(read_text(os.path.join(self._layout.places, name)) or "")
+        yield from map(self._layout.absolute, _contents(self._layout.places))
 
-    def _trashed_directories(self) -> Iterator[str]:
-        yield from _subdirectories(self._layout.trash)
-        for name in _files(self._layout.trash):
-            yield read_text(os.path.join(self._layout.trash, name)) or ""
+    def trashed_directories(self) -> Iterator[str]:
+        """Yield the directories in which deleted addresses lie, or should lie."""
+        for path in _subdirectories(self._layout.trash):
+            if not os.path.basename(path).startswith(SET_ASIDE):
+                yield path
+        yield from _contents(self._layout.trash)
 
     def _surveyed(self, directories: Iterator[str]) -> Iterator[tuple[Placed, State]]:
         for path in directories:
@@ -84,7 +88,11 @@ def _subdirectories(path: str) -> Iterator[str]:
         yield from (entry.path for entry in entries if entry.is_dir(follow_symlinks=False))
 
 
-def _files(path: str) -> list[str]:
+def _contents(path: str) -> Iterator[str]:
+    """Yield what the small files in a directory say; unfinished ones say nothing."""
     with suppress(FileNotFoundError), os.scandir(path) as entries:
-        return [entry.name for entry in entries if entry.is_file(follow_symlinks=False)]
-    return []
+        for entry in entries:
+            if entry.is_file(follow_symlinks=False) and not entry.name.endswith(".tmp"):
+                text = read_text(entry.path)
+                if text:
+                    yield text

@@ -95,6 +95,8 @@ _ERRNO_MEANINGS: dict[int, tuple[type[ProntoError], str]] = {
 
 def translated(error: lmdb.Error | OSError, place: str) -> ProntoError:
     """Return the error of ours that says what an LMDB or system error means for ``place``, a path or an address."""
+    if isinstance(error, ProntoError):
+        return error  # some of ours are system errors as well
     meaning = _MEANINGS.get(type(error).__name__)
     if meaning is None:
         code = getattr(error, "errno", None) or getattr(error, "code", None)

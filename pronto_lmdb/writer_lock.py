@@ -53,12 +53,13 @@ class WriterLock:
 
     """
 
-    __slots__ = ("_freed", "_process_lock", "_slot", "_waiting")
+    __slots__ = ("_freed", "_process_lock", "_slot", "_waiting", "closed")
 
     def __init__(self, path: str) -> None:
         self._process_lock = FileLock(path)
         self._slot: dict[str, Ticket] = {}
         self._waiting = 0
+        self.closed = False
         self._freed = allocate_lock()
         self._freed.acquire()
 
@@ -67,15 +68,16 @@ class WriterLock:
         self._process_lock.open()
 
     def close(self) -> None:
-        """Close the lock file."""
+        """Close the lock file for good."""
+        self.closed = True
         self._process_lock.close()
 
     def enter(self, ticket: Ticket) -> bool:
         """Keep the other threads of this process out, if none is inside."""
         return self._slot.setdefault(_WRITER, ticket) is ticket
 
-    def acquire(self, ticket: Ticket, name: str, timeout: float) -> None:
-        """Become the only writer.
+    def acquire(self, ticket: Ticket, name: str, timeout: float) -> bool:
+        """Become the only writer; ``False`` if the lock was closed.
 
         Args:
             ticket: of the claim.
@@ -89,11 +91,16 @@ class WriterLock:
         """
         if self._slot.setdefault(_WRITER, ticket) is not ticket:
             timeout = self._wait_for_threads(ticket, name, timeout)
+        # Who closes the lock has it, so it stays open from here on; opened again, its path could mean another file.
+        if self.closed:
+            self.leave(ticket)
+            return False
         try:
             self._process_lock.acquire(timeout)
         except BaseException:
             self.leave(ticket)
             raise
+        return True
 
     def _wait_for_threads(self, ticket: Ticket, name: str, timeout: float) -> float:
         holder = self._slot.get(_WRITER)

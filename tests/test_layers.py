@@ -15,7 +15,7 @@ PACKAGE = Path(pronto_lmdb.__file__).parent
 LAYERS = {
     "pure values": [
         "errors", "clock", "address", "key", "values", "config", "record", "identity", "results", "layout",
-        "journal_format",
+        "arguments", "journal_format",
     ],
     "environment": [
         "allocator", "translation", "files", "data_files", "directory", "marker", "writer_lock", "environment",
@@ -26,7 +26,7 @@ LAYERS = {
     "open environments": ["home", "pool", "lookup"],
     "commit path": ["commit", "journaled_commit"],
     "keystore": ["moment", "reading", "changes", "writing", "view", "transaction", "keystore"],
-    "store": ["registry", "survey", "lifecycle", "store"],
+    "store": ["registry", "survey", "lifecycle", "inspection", "checking", "store"],
     "public names": ["__init__"],
 }  # fmt: skip
 ORDER = [module for modules in LAYERS.values() for module in modules]

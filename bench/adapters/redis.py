@@ -7,7 +7,7 @@ import shutil
 import socket
 import subprocess
 from time import monotonic, sleep
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import redis
 
@@ -37,7 +37,8 @@ class RedisAdapter:
         if not os.path.exists(self._port_file):
             self._start(directory)
         with open(self._port_file, encoding="ascii") as file:
-            self._client = redis.Redis(port=int(file.read()), max_connections=_CONNECTIONS)
+            # Answers are bytes here; the types of the package cannot say so.
+            self._client: Any = redis.Redis(port=int(file.read()), max_connections=_CONNECTIONS)
         self._prefix = f"{address}/".encode()
 
     def _start(self, directory: str) -> None:

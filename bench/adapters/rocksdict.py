@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import rocksdict
 
@@ -22,7 +22,8 @@ class RocksdictAdapter:
 
     def open(self, directory: str, address: str) -> None:
         os.makedirs(directory, exist_ok=True)
-        self._db = rocksdict.Rdict(os.path.join(directory, address), rocksdict.Options(raw_mode=True))
+        # Keys and values are bytes in raw mode; the types of the package cannot say so.
+        self._db: Any = rocksdict.Rdict(os.path.join(directory, address), rocksdict.Options(raw_mode=True))
         self._options = rocksdict.WriteOptions()
         self._options.sync = self.durability == "full"
         self._db.set_write_options(self._options)

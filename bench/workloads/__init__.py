@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING
 
 from bench.workloads import (
     addresses,
+    checkpoints,
     conversation,
     db_bench,
     disk,
+    disk_use,
     fleet,
     group_commit,
     micro,
@@ -37,5 +39,7 @@ WORKLOADS: dict[str, Callable[[Run], None]] = {
         db_bench,
         ycsb,
         sizes,
+        disk_use,
+        checkpoints,
     )
 }

@@ -25,7 +25,7 @@ def opened(line: Line) -> Store:
     """Open the store of a line, with the time-out of the option, the environment or the store, in this order."""
     if line.timeout is not None:
         return open_store(line.root, timeout=line.timeout)
-    with open_store(line.root) as store:
+    with open_store(line.root, readonly=True) as store:  # what is wrong is left for the command to see
         try:
             timeout = float(str(store.config.effective("timeout")))
         except CorruptStoreError:

@@ -251,6 +251,7 @@ def test_config_list_prints_every_setting(ok):
     assert ok("config", "list").lines == [
         "address=default.default",
         "durability=full",
+        "flush_interval=1",
         "timeout=10",
         "value_limit=67108864",
     ]

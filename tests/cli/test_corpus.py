@@ -28,8 +28,8 @@ odd = st.sampled_from(
 options = st.sampled_from(
     ["--json", "-q", "--quiet", "-a", "--address", "-u", "-c", "--timeout", "--ns-delim", "--ns-delim=/", "-p", "-n",
      "--project=p", "--literal", "--ttl", "--if-absent", "--if-revision", "--raw", "--with-revision", "--yes",
-     "--dry-run", "--older-than", "--label", "--max-bytes", "--durability", "--exist-ok", "--to", "--help", "--version",
-     "--nope", "-x", "-qq", "--json=1"],
+     "--dry-run", "--older-than", "--label", "--max-bytes", "--durability", "--exist-ok", "--to", "--deep", "--help",
+     "--version", "--nope", "-x", "-qq", "--json=1"],
 )  # fmt: skip
 word = st.one_of(odd, options, texts)
 

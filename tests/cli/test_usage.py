@@ -64,7 +64,8 @@ def test_options_may_stand_between_arguments(store, ok):
         ["get", "a", "-x"], ["get", "a", "-a"], ["get", "a", "--json=1"], ["set"], ["set", "a", "b", "c"],
         ["set", "a", "-5"], ["incr", "a", "much"], ["incr", "a", "1.5"], ["incr", "a", "-1.5"], ["incr", "--typo"],
         ["incr", "a", "--typo"], ["expire", "a"], ["expire", "a", "soon"], ["keys", "a", "b"], ["address"],
-        ["address", "nope"], ["address", "create"], ["address", "rename", "a"], ["config"], ["config", "set", "a"],
+        ["address", "nope"], ["address", "create"], ["address", "rename", "a"], ["address", "durability"],
+        ["address", "durability", "a", "full", "b"], ["check", "alice"], ["config"], ["config", "set", "a"],
         ["use", "a", "b"], ["version", "x"], ["help", "nope"], ["help", "address", "nope"],
         ["help", "--", "get", "k", "-a"],
         ["get", "a", "--timeout", "x"],
@@ -103,7 +104,7 @@ def test_what_is_nearly_right_gets_a_suggestion(pronto, words, suggestion):
 @pytest.mark.parametrize(
     "name",
     ["copy", "batch", "projects", "namespaces", "nss", "cursor", "create-cache", "stream", "import", "export", "backup",
-     "restore", "check", "compact", "migrate", "selftest"],
+     "restore", "compact", "migrate", "selftest"],
 )  # fmt: skip
 def test_a_command_that_is_not_built_is_unknown(pronto, name):
     assert pronto(name).code == 64

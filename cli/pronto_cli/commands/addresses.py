@@ -12,7 +12,7 @@ def register(app: typer.Typer) -> None:
     """Add the commands of this module."""
     command(app, "addresses", "pronto addresses -u alice --json")(_addresses)
     group = typer.Typer(
-        name="address", cls=Group, help="Create, show, delete and rename addresses.",
+        name="address", cls=Group, help="Create, show, change and delete addresses.",
         epilog=epilog("pronto address create alice.research"),
     )  # fmt: skip
     command(group, "create", "pronto address create alice.research --label team=search")(_create)
@@ -20,6 +20,7 @@ def register(app: typer.Typer) -> None:
     command(group, "delete", "pronto address delete alice.research")(_delete)
     command(group, "undelete", "pronto address undelete alice.research --to alice.again")(_undelete)
     command(group, "rename", "pronto address rename alice.research alice.archive")(_rename)
+    command(group, "durability", "pronto address durability alice.research normal")(_durability)
     command(group, "purge", "pronto address purge --older-than 86400 --yes")(_purge)
     app.add_typer(group)
     command(app, "use", "pronto use alice.research")(_use)
@@ -36,7 +37,7 @@ def _create(
     ] = None,
     durability: Annotated[
         str | None,
-        typer.Option("--durability", metavar="LEVEL", help="full (survives power loss) or off (scratch data)."),
+        typer.Option("--durability", metavar="LEVEL", help="full, normal or off; see `address durability`."),
     ] = None,
     max_bytes: Annotated[str | None, typer.Option("--max-bytes", metavar="N", help="Quota of the data file.")] = None,
     label: Annotated[
@@ -73,6 +74,18 @@ def _rename(
     to: Annotated[str, typer.Argument(metavar="NEW", help="The new name, user.cursor.")],
 ) -> None:
     """Give an address another name. Exit code 3 if that is taken."""
+
+
+def _durability(
+    name: AddressArgument,
+    level: Annotated[str | None, typer.Argument(metavar="LEVEL", help="full, normal or off.")] = None,
+) -> None:
+    """Print the level of durability of an address, or change it. Exit code 2 if there is no such address to print.
+
+    A write that has succeeded survives the crash of any process. At the level full it survives a power loss, too. At
+    normal a power loss may take the writes of the last second (the setting flush_interval). At off it may take
+    everything: for scratch data.
+    """
 
 
 def _purge(

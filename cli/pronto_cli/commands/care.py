@@ -1,4 +1,4 @@
-"""`config`, `stats`, `bench`, `help`, `version`."""
+"""`config`, `stats`, `check`, `bench`, `help`, `version`."""
 
 from typing import Annotated
 
@@ -6,12 +6,15 @@ import typer
 
 from pronto_cli.grammar import Group, HelpCommand, command, epilog
 
-_Setting = Annotated[str, typer.Argument(metavar="NAME", help="address, durability, timeout or value_limit.")]
+_Setting = Annotated[
+    str, typer.Argument(metavar="NAME", help="address, durability, flush_interval, timeout or value_limit.")
+]
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this module."""
     command(app, "stats", "pronto stats -a alice.research --json")(_stats)
+    command(app, "check", "pronto check --deep")(_check)
     command(app, "bench", "pronto bench --seconds 20")(_bench)
     group = typer.Typer(
         name="config", cls=Group, help="Show and change the settings kept in a store.",
@@ -27,6 +30,18 @@ def register(app: typer.Typer) -> None:
 
 def _stats() -> None:
     """Print how much an address holds and uses."""
+
+
+def _check(
+    deep: Annotated[
+        bool, typer.Option("--deep", help="Read every value, and compare with what a power loss would leave.")
+    ] = False,
+) -> None:
+    """Look for damage in all addresses and in the catalog. Exit code 4 if there is any.
+
+    Prints one problem a line: the address and what is wrong, or the path where it is nobody's. With --json one object a
+    line. Nothing is repaired, and nobody has to wait.
+    """
 
 
 def _bench(

@@ -71,12 +71,17 @@ def info(line: Line, streams: Streams) -> int:
     """Print what is known about an address."""
     with opened(line) as store:
         address = current_address(line, store) if line["name"] is None else Address.parse(line["name"])
-        try:
-            found = store.info(address)
-        except AddressNotFoundError as error:
-            raise AddressAbsentError(error.problem, _advice(address, _names(store.addresses()))) from error
+        found = _existing(store, address)
     print_record(line, streams, _facts(found))
     return Exit.OK
+
+
+def _existing(store: Store, address: Address) -> AddressInfo:
+    """Return what is known about an address; that it does not exist is an answer, not an error."""
+    try:
+        return store.info(address)
+    except AddressNotFoundError as error:
+        raise AddressAbsentError(error.problem, _advice(address, _names(store.addresses()))) from error
 
 
 def delete(line: Line, streams: Streams) -> int:
@@ -119,6 +124,23 @@ def rename(line: Line, streams: Streams) -> int:
             raise
         info = store.info(to)
     _announce(line, streams, info, f"{address} is {to} now.")
+    return Exit.OK
+
+
+def durability(line: Line, streams: Streams) -> int:
+    """Print the level of an address, or change it."""
+    address = Address.parse(line["name"])
+    with opened(line) as store:
+        if line["level"] is None:
+            print_value(line, streams, _existing(store, address).durability)
+            return Exit.OK
+        try:
+            store.set_durability(address, line["level"])
+        except AddressNotFoundError as error:
+            error.hint = _advice(address, _names(store.addresses()))
+            raise
+        info = store.info(address)
+    _announce(line, streams, info, f"{address} has the level {info.durability} now.")
     return Exit.OK
 
 

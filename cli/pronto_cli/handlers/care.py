@@ -1,4 +1,4 @@
-"""`config`, `stats`, `help`, `version`: looking after a store, and finding one's way."""
+"""`config`, `stats`, `check`, `help`, `version`: looking after a store, and finding one's way."""
 
 from __future__ import annotations
 
@@ -62,6 +62,21 @@ def stats(line: Line, streams: Streams) -> int:
         address = current_address(line, store)
         print_record(line, streams, {"address": str(address), **store[address].stats()._asdict()})
     return Exit.OK
+
+
+def check(line: Line, streams: Streams) -> int:
+    """Print what is wrong in a store."""
+    with opened(line) as store:
+        report = store.check(deep=bool(line["deep"]))
+        for problem in report.problems:
+            address = None if problem.address is None else str(problem.address)
+            if line.json:
+                print_record(line, streams, {"address": address, "problem": problem.text})
+            else:
+                streams.line(" ".join(str(problem).splitlines()))  # paths may have any name
+        if report.ok:
+            streams.note(f"No problems in {store.path}.")
+    return Exit.OK if report.ok else Exit.CHECK_FAILED
 
 
 def help_(line: Line, streams: Streams) -> int:

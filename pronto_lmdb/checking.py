@@ -1,0 +1,265 @@
+"""A check of a whole store: every address that its directories or its catalog know, and whether they agree.
+
+Between the steps of a create, a delete or a rename nothing agrees. So whatever seems to be in the wrong place is looked
+at once more in the end, with all such operations kept out. Damage inside an environment is another matter: that is
+found without keeping anybody out (see `inspection`).
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager, nullcontext, suppress
+from functools import partial
+
+import lmdb
+
+from pronto_lmdb.address import Address
+from pronto_lmdb.data_files import identify
+from pronto_lmdb.environment import StaleEnvironment
+from pronto_lmdb.errors import InvalidAddressError, LockTimeoutError, ProntoError
+from pronto_lmdb.files import FileLock
+from pronto_lmdb.identity import DELETED, LIVE
+from pronto_lmdb.inspection import damaged_files, inspect
+from pronto_lmdb.pool import pool
+from pronto_lmdb.registry import Placed
+from pronto_lmdb.results import Problem, Report
+from pronto_lmdb.survey import Survey
+from pronto_lmdb.translation import translated
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
+
+    from pronto_lmdb.identity import Identity
+    from pronto_lmdb.layout import Layout
+    from pronto_lmdb.registry import Registry, Trashed
+
+    Look = Callable[[], Iterator[Problem]]
+
+_IN_TRASH = "in the trash, "
+
+
+class Checker:
+    """One check of one store.
+
+    Args:
+        layout: where things are in the store.
+        registry: the catalog of the store.
+        owner: the number that stands for the store in the pool.
+        timeout: seconds to wait for the end of operations on addresses.
+        deep: see :meth:`Store.check`.
+
+    """
+
+    def __init__(self, layout: Layout, registry: Registry, owner: int, timeout: float, *, deep: bool) -> None:
+        self._layout = layout
+        self._registry = registry
+        self._survey = Survey(layout, registry, owner)
+        self._owner = owner
+        self._timeout = timeout
+        self._deep = deep
+        self._problems: list[Problem] = []
+        # What seems to be in the wrong place.
+        self._doubtful: list[Look] = []
+        # What the catalog says, by directory.
+        self._live: dict[str, Address] = {}
+        self._trash: dict[str, Trashed] = {}
+        self._has_catalog = False
+
+    def report(self) -> Report:
+        """Look at everything, and return what is wrong."""
+        if os.path.isdir(self._layout.addresses):
+            self._look_at_catalog()
+            for path in sorted({*self._survey.live_directories(), *self._live}):
+                self._look_at_live(path)
+            for path in sorted({*self._survey.trashed_directories(), *self._trash}):
+                self._look_at_trashed(path)
+            self._doubt(self._unfinished)
+            self._settle_doubts()
+        problems = sorted(self._problems, key=lambda problem: (str(problem.address or ""), problem.text))
+        return Report(ok=not problems, problems=problems)
+
+    # -- inside the directories --------------------------------------------------------------------------------
+
+    def _look_at_catalog(self) -> None:
+        path = self._layout.registry
+        if identify(path) is None:
+            self._doubt(self._no_catalog)
+            return
+        problems = self._damage(path)
+        if not problems:
+            try:
+                self._live = {
+                    placed.path: Address.parse(placed.identity.address) for placed in self._registry.addresses()
+                }
+                self._trash = self._listed_trash()
+            except ProntoError as error:
+                problems = [error.problem]
+        self._has_catalog = not problems
+        self._problems += [Problem(None, f"the registry: {text}") for text in problems]
+
+    def _listed_trash(self) -> dict[str, Trashed]:
+        return {item.path: item for item in self._registry.trash()}
+
+    def _look_at_live(self, path: str) -> None:
+        problems = self._damage(path)
+        self._problems += [Problem(self._live.get(path), text) for text in problems]
+        if not problems:
+            self._doubt(partial(self._live_problems, path))
+
+    def _look_at_trashed(self, path: str) -> None:
+        # A purge must not meet anybody who makes a view anew in what it is removing.
+        problems = self._damage(path, self._undisturbed)
+        self._problems += [Problem(self._deleted(path), _IN_TRASH + text) for text in problems]
+        if not problems:
+            look = partial(self._trash_problems, path)
+            with self._undisturbed():
+                if self._has_catalog and self._seen(look):
+                    self._trash = self._listed_trash()  # what was read before may be out of date
+                self._problems += self._seen(look)
+
+    def _damage(self, path: str, guard: Callable[[], AbstractContextManager[None]] = nullcontext) -> list[str]:
+        """Return what is wrong inside a directory; nothing, if there is no environment.
+
+        Args:
+            path: the directory.
+            guard: entered while the environment is opened.
+
+        """
+        try:
+            problems = damaged_files(path) if os.path.isdir(path) else []
+            return problems or self._inspected(path, guard)
+        except Exception as error:  # noqa: BLE001 - whatever damage leads to, the other addresses are looked at
+            # It may have been renamed or purged under our eyes.
+            return [_explained(error, path)] if os.path.isdir(path) else []
+
+    def _inspected(self, path: str, guard: Callable[[], AbstractContextManager[None]]) -> list[str]:
+        while True:
+            with guard():
+                environment = pool.peek(path, self._owner)
+            if environment is None:
+                return []
+            with suppress(StaleEnvironment):  # closed in between, to make room for others
+                found = inspect(environment, deep=self._deep)
+                return found if os.path.isdir(path) else []
+
+    # -- places ------------------------------------------------------------------------------------------------
+
+    def _live_problems(self, path: str) -> Iterator[Problem]:
+        described = pool.describe(path, self._owner)
+        known = self._live.get(path)
+        if described is None:
+            placed = None if known is None else self._registry.find(known)
+            if placed is not None and placed.path == path:
+                yield Problem(known, f"the registry places it in {path}, which holds no keystore")
+            elif path in self._survey.live_directories():
+                yield Problem(None, f"{path} holds no keystore")
+            return
+        identity, state = described
+        address = _address(identity)
+        if address is None or state.status != LIVE or not self._survey.is_at_home(Placed(identity, path)):
+            status = "a deleted keystore" if state.status == DELETED else "the keystore"
+            yield Problem(known, f"{path} holds {status} of {identity.address!r}, which does not belong there")
+        elif self._has_catalog:
+            for text in self._disagreement(Placed(identity, path), self._registry.find(address)):
+                yield Problem(address, text)
+            floor = self._registry.floor(identity.address)
+            if state.revision < floor:
+                yield Problem(address, f"its revision is {state.revision}, but those up to {floor} were used up before")
+
+    def _trash_problems(self, path: str) -> Iterator[Problem]:
+        described = pool.describe(path, self._owner)
+        item = self._trash.get(path)
+        if described is None:
+            if item is not None or path in self._survey.trashed_directories():
+                yield Problem(self._deleted(path), f"{_IN_TRASH}{path} holds no keystore")
+            return
+        identity, state = described
+        address = _address(identity)
+        if address is None or state.status != DELETED:
+            yield Problem(None, f"{path} holds the keystore of {identity.address!r}, which is not deleted")
+        elif self._has_catalog:
+            known = None if item is None else Placed(item.identity, item.path)
+            for text in self._disagreement(Placed(identity, path), known):
+                yield Problem(address, _IN_TRASH + text)
+            floor = self._registry.floor(identity.address)
+            if state.revision > floor:
+                yield Problem(address, f"{_IN_TRASH}its revision is {state.revision}, the registry knows of {floor}")
+
+    def _deleted(self, path: str) -> Address | None:
+        """Return whose a directory in the trash is, as far as the catalog knows."""
+        item = self._trash.get(path)
+        return None if item is None else _address(item.identity)
+
+    def _disagreement(self, found: Placed, known: Placed | None) -> Iterator[str]:
+        """Yield what the catalog says otherwise about a keystore."""
+        if known is None:
+            yield f"the registry does not know {found.path}"
+            return
+        if known.path != found.path:
+            yield f"the registry places it in {known.path}, but it lies in {found.path}"
+        said, there = known.identity.fields(), found.identity.fields()
+        names = [name for name in there if said[name] != there[name]]
+        if names:
+            yield f"the registry has another {', '.join(names)}"
+
+    def _no_catalog(self) -> Iterator[Problem]:
+        if identify(self._layout.registry) is None:
+            yield Problem(None, f"the registry: {self._layout.registry} is missing")
+
+    def _unfinished(self) -> Iterator[Problem]:
+        # A note without its final name was never finished: nothing had begun.
+        with suppress(FileNotFoundError):
+            for name in os.listdir(self._layout.pending):
+                if not name.endswith(".tmp"):
+                    yield Problem(None, f"{os.path.join(self._layout.pending, name)}: an operation was not finished")
+
+    # -- doubts ------------------------------------------------------------------------------------------------
+
+    def _doubt(self, look: Look) -> None:
+        """Remember to look again where something seems wrong."""
+        if self._seen(look):
+            self._doubtful.append(look)
+
+    def _settle_doubts(self) -> None:
+        if self._doubtful:
+            with self._undisturbed():
+                for look in self._doubtful:
+                    self._problems += self._seen(look)
+
+    def _seen(self, look: Look) -> list[Problem]:
+        try:
+            return list(look())
+        except Exception as error:  # noqa: BLE001 - as above
+            return [Problem(None, _explained(error, self._layout.root))]
+
+    @contextmanager
+    def _undisturbed(self) -> Iterator[None]:
+        """Keep other operations on addresses out, if that is possible for this user and within the time-out."""
+        lock = FileLock(self._layout.lifecycle_lock)
+        pool.passing_locks.add(lock)
+        try:
+            if os.access(lock.path, os.W_OK):
+                with suppress(LockTimeoutError):
+                    lock.acquire(self._timeout)
+            yield
+        finally:
+            lock.release()
+            lock.close()
+            pool.passing_locks.discard(lock)
+
+
+def _address(identity: Identity) -> Address | None:
+    try:
+        return Address.parse(identity.address)
+    except InvalidAddressError:
+        return None
+
+
+def _explained(error: Exception, path: str) -> str:
+    if isinstance(error, ProntoError):
+        return error.problem
+    if isinstance(error, lmdb.Error | OSError):
+        return translated(error, path).problem
+    return f"{path}: {type(error).__name__}: {error}"

@@ -1,0 +1,156 @@
+"""`check` and `address durability`: looking after a store."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+import pronto_lmdb
+from pronto_lmdb.config import SETTINGS
+
+# -- check -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def damaged(root):
+    """A store with one address that is fine, one that is not, and a stranger's directory."""
+    with pronto_lmdb.open(root) as store:
+        store["alice.research"]["plan"] = 1
+        store["bob"]["plan"] = 1
+    (journal,) = (root / "addresses" / "bob.default").glob("journal-*")
+    journal.unlink()
+    (root / "addresses" / "stranger").mkdir()
+    return journal
+
+
+@pytest.mark.parametrize("words", [[], ["--deep"]])
+def test_check_of_what_is_fine_prints_nothing_but_a_note(root, store, pronto, words):
+    store["alice"]["plan"] = 1
+    assert pronto("check", *words) == (0, b"", f"No problems in {root}.\n")
+
+
+@pytest.mark.parametrize("words", [["-q"], ["--json"]])
+def test_check_of_what_is_fine_can_be_silent(store, ok, words):
+    store["alice"]["plan"] = 1
+    assert ok("check", *words).out == b""
+
+
+def test_check_where_there_is_no_store_is_fine_and_makes_none(root, ok):
+    assert ok("check", "-q").out == b""
+    assert not root.exists()
+
+
+@pytest.mark.parametrize("words", [[], ["--deep"]])
+def test_check_prints_a_problem_a_line_and_fails(root, damaged, pronto, words):
+    done = pronto("check", *words)
+    assert (done.code, done.err) == (4, "")
+    assert done.lines == [
+        f"{root}/addresses/stranger holds no keystore",
+        f"bob.default: {root}/addresses/bob.default has no base, and 0 first journals.",
+    ]
+
+
+def test_check_as_json_prints_an_object_a_line(root, damaged, pronto):
+    done = pronto("check", "--json")
+    assert (done.code, done.err) == (4, "")
+    assert [json.loads(line) for line in done.lines] == [
+        {"address": None, "problem": f"{root}/addresses/stranger holds no keystore"},
+        {
+            "address": "bob.default",
+            "problem": f"{root}/addresses/bob.default has no base, and 0 first journals.",
+        },
+    ]
+
+
+def test_a_problem_stays_on_its_line_whatever_the_name_of_a_file(root, store, pronto):
+    store.create("alice")
+    (root / "addresses" / "two\nlines").mkdir()
+    assert pronto("check").lines == [f"{root}/addresses/two lines holds no keystore"]
+
+
+def test_a_deep_check_finds_more(root, pronto):
+    with pronto_lmdb.open(root) as store:
+        store["alice"]["plan"] = 1
+        (journal,) = (root / "addresses" / "alice.default").glob("journal-*")
+    content = bytearray(journal.read_bytes())
+    content[120] ^= 0xFF
+    journal.write_bytes(content)
+    assert pronto("check").code == 0
+    done = pronto("check", "--deep")
+    assert done.code == 4
+    assert done.lines[0].startswith(f"alice.default: {journal.name} is damaged at byte 96")
+
+
+def test_check_repairs_nothing_before_it_looks(root, pronto):
+    with pronto_lmdb.open(root) as store:
+        store["alice"]["plan"] = 1
+    (root / "meta" / "registry" / "data.mdb").unlink()
+    expected = [f"the registry: {root}/meta/registry is missing"]
+    assert pronto("check").lines == expected
+    assert pronto("check").lines == expected
+
+
+# -- durability ------------------------------------------------------------------------------------------------------
+
+
+def test_durability_prints_the_level(store, ok):
+    store.create("alice.research", durability="normal")
+    assert ok("address", "durability", "alice.research").text == "normal\n"
+    assert ok("address", "durability", "alice.research", "--json").json == "normal"
+
+
+@pytest.mark.parametrize("level", ["full", "normal", "off"])
+def test_durability_changes_the_level(store, pronto, ok, level):
+    store["alice.research"]["plan"] = 1
+    done = pronto("address", "durability", "alice.research", level)
+    assert (done.code, done.out, done.err) == (0, b"", f"alice.research has the level {level} now.\n")
+    assert ok("address", "durability", "alice.research").text == f"{level}\n"
+    assert store.info("alice.research").durability == level
+    assert store["alice.research"]["plan"] == 1
+
+
+def test_durability_with_json_prints_the_changed_address(store, ok):
+    store.create("alice.research")
+    done = ok("address", "durability", "alice.research", "normal", "--json")
+    assert done.json == ok("address", "info", "alice.research", "--json").json
+    assert done.json["durability"] == "normal"
+
+
+def test_a_level_that_there_is_not_is_refused(store, pronto):
+    store.create("alice.research")
+    assert pronto("--json", "address", "durability", "alice.research", "perhaps").error["code"] == "invalid_value"
+    assert store.info("alice.research").durability == "full"
+
+
+def test_the_level_of_an_absent_address_is_a_silent_miss(store, pronto):
+    store.create("alice.research")
+    assert pronto("address", "durability", "alice.reserch") == (2, b"", "")
+    error = pronto("address", "durability", "alice.reserch", "--json").error
+    assert (error["code"], error["exit"]) == ("address_not_found", 2)
+    assert "alice.research" in error["hint"]
+
+
+def test_changing_an_absent_address_is_an_error_with_a_suggestion(root, store, pronto):
+    assert pronto("address", "durability", "alice", "normal").code == 1
+    assert not root.exists()
+    store.create("alice.research")
+    done = pronto("address", "durability", "alice.reserch", "normal")
+    assert (done.code, done.out) == (1, b"")
+    assert "Did you mean alice.research?" in done.err
+
+
+def test_create_takes_every_level(store, ok, pronto):
+    assert pronto("address", "create", "alice.research", "--durability", "normal").code == 0
+    assert ok("address", "durability", "alice.research").text == "normal\n"
+
+
+@pytest.mark.parametrize("words", [["address", "create"], ["address", "durability"]], ids=" ".join)
+def test_help_names_every_level(ok, words):
+    text = ok(*words, "--help").text
+    assert [level for level in ("full", "normal", "off") if level not in text] == []
+
+
+def test_help_names_every_setting(ok):
+    text = ok("config", "set", "--help").text
+    assert [name for name in SETTINGS if name not in text] == []

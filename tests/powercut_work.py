@@ -1,0 +1,326 @@
+"""What the processes do whose power is cut (``powercut``), and how it is written down.
+
+Each operation is recorded when it begins and when it has been answered, each commit when it is tried and when it has
+become visible, so that the whole history of every keystore is known, and what was promised when.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import pkgutil
+import random
+import traceback
+
+import lmdb
+from powercut_log import FlushErrors, Log, Observer, replace_everywhere
+
+import pronto_lmdb
+from pronto_lmdb import checkpoint, creation, environment, identity, recovery
+from pronto_lmdb.commit import Commit
+from pronto_lmdb.identity import LEVELS, OFF, State
+from pronto_lmdb.journaled import JournaledEnvironment
+from pronto_lmdb.journaled_commit import JournaledCommit
+from pronto_lmdb.marker import boot_id
+from pronto_lmdb.record import IDENTITY, STATE
+
+for _module in pkgutil.iter_modules(pronto_lmdb.__path__):  # so that what is replaced is replaced everywhere
+    importlib.import_module(f"pronto_lmdb.{_module.name}")
+
+ADDRESSES = ("alice.main", "bob.main", "carol.main")
+KEYS = [f"{space}.k{number}" for space in ("a", "b") for number in range(6)]
+# What these levels promise holds only from the next sync() on.
+WEAK = {LEVELS["normal"], OFF}
+
+
+class Witness:
+    """Writes down what one process asks for, what it is told, and what its commits change.
+
+    Args:
+        observer: of the process; its log is written to.
+
+    """
+
+    def __init__(self, observer):
+        self.observer = observer
+        self.log = observer.log
+        self.number = 0
+        self.seen = {}  # keystore -> (revision, level) of the last commit of this operation
+        self.base = {}
+        self.owed = {}  # keystore -> last revision that this process wrote into a journal
+        self.published = None
+        self.level = None  # which the last commit found
+
+    def install(self):
+        """Take the place of the commit path's own steps."""
+        witness = self
+
+        def begin(commit, original=JournaledCommit._begin):
+            original(commit)
+            keystore = commit._environment.keystore_id.hex()
+            witness.base[keystore] = commit.state.revision
+            witness.seen[keystore] = (commit.state.revision, commit.state.level)
+            witness.level = commit.state.level
+
+        def attempt(commit, original=JournaledCommit._publish):
+            witness.attempt(commit)
+            original(commit)
+
+        def publish(commit, *arguments, original=Commit._commit):
+            if witness.observer.fails("commit"):
+                raise lmdb.DiskError("No space left on device (injected)")
+            with witness.observer.whole:
+                original(commit, *arguments)
+                witness.publish(commit)
+            witness.observer.failpoint("after commit", rare=False)
+
+        def flush_view(opened, original=JournaledEnvironment.flush_view):
+            if witness.observer.fails("flush of the view"):
+                opened.condemn()
+                raise lmdb.DiskError("Input/output error (injected)")
+            original(opened)
+
+        JournaledCommit._begin, JournaledCommit._publish, Commit._commit = begin, attempt, publish
+        JournaledEnvironment.flush_view = flush_view
+        replace_everywhere(creation.build, self._wrapped_build(creation.build))
+        replace_everywhere(creation.build_registry, self._wrapped_registry(creation.build_registry))
+        replace_everywhere(checkpoint.copy_compact, self._wrapped_copy(checkpoint.copy_compact))
+        self._watch_recovery()
+
+    def attempt(self, commit):
+        keystore = commit._environment.keystore_id.hex()
+        changes = [change for change in commit._log if change[0] != STATE]
+        self.log.add("attempt", os.getpid(), self.number, keystore, commit.state.revision, self.base[keystore], changes)
+
+    def publish(self, commit):
+        if not isinstance(commit, JournaledCommit):
+            self._log_registry(commit._environment.path)
+            return
+        keystore, state = commit._environment.keystore_id.hex(), commit.state
+        self.log.add("publish", os.getpid(), self.number, keystore, state.revision, state.level)
+        self.seen[keystore] = (state.revision, state.level)
+        self.published = keystore
+        if state.level != OFF:
+            self.owed[keystore] = state.revision
+
+    def _log_registry(self, path):
+        with open(os.path.join(path, "data.mdb"), "rb") as file:
+            self.log.add("registry", os.stat(path).st_ino, file.read())
+
+    def _wrapped_build(self, build):
+        def wrapped(path, identity, state, entries=()):
+            entries = list(entries)
+            build(path, identity, state, entries)
+            born = [(IDENTITY, identity.encode()), *entries]
+            self.log.add("born", identity.id, state.revision, born)
+            self.seen[identity.id] = (state.revision, state.level)
+
+        return wrapped
+
+    def _wrapped_registry(self, build_registry):
+        def wrapped(path, *arguments):
+            build_registry(path, *arguments)
+            self._log_registry(path)
+
+        return wrapped
+
+    def _wrapped_copy(self, copy_compact):
+        def wrapped(handle, descriptor):
+            copy_compact(handle, descriptor)
+            self.observer.note_content(descriptor)
+            self.observer.failpoint("after copy")
+
+        return wrapped
+
+    def _watch_recovery(self):
+        """Write down what a recovery has come to, when it is done."""
+        found = {}
+
+        def rebuild(directory, original=recovery._rebuild):
+            header, state, *rest = original(directory)
+            found["revision"] = (header.keystore.hex(), state.revision)
+            return header, state, *rest
+
+        def is_view_usable(directory, state, original=recovery._is_view_usable):
+            usable = original(directory, state)
+            if usable:
+                found.clear()  # what was committed last, as before
+            return usable
+
+        def recover(directory, original=recovery.recover):
+            original(directory)
+            if found:
+                with (
+                    lmdb.open(directory.place("."), readonly=True, lock=False, create=False) as view,
+                    view.begin() as txn,
+                ):
+                    content = [entry for entry in txn.cursor() if entry[0] != STATE]
+                self.log.add("recovered", *found["revision"], content)
+
+        recovery._rebuild, recovery._is_view_usable = rebuild, is_view_usable
+        replace_everywhere(recovery.recover, recover)
+
+
+class Worker:
+    """One process at work until it dies or has done its operations."""
+
+    def __init__(self, world, witness, store, rng):
+        self.world = world
+        self.witness = witness
+        self.log = witness.log
+        self.store = store
+        self.rng = rng
+        self.disk_fails = world.chances.any_errors()
+        self.me = f"own.w{os.getpid()}"
+        self.verbs = (
+            [self.put] * 10 + [self.delete] * 3 + [self.add] * 3 + [self.update] * 2 + [self.transaction] * 3
+            + [self.put_ttl, self.namespace, self.sync, self.sync, self.own, self.own, self.own, self.large]
+            + ([self.lifecycle, self.level] if world.lives else [self.level])
+        )  # fmt: skip
+
+    def work(self, operations):
+        for _ in range(operations):
+            self.operate(self.rng.choice(self.verbs))
+        if self.rng.random() < 0.5:
+            self.operate(self.close)
+
+    def operate(self, verb, address=None):
+        """Run one operation, on any address if none is given, and write down what came of it."""
+        witness, pid = self.witness, os.getpid()
+        witness.number += 1
+        witness.seen.clear()
+        witness.published = None
+        keystore = self.store[address or self.rng.choice(ADDRESSES[: self.world.addresses])]
+        self.log.add("begin", pid, witness.number, f"{verb.__name__} {keystore.address}")
+        try:
+            promised = verb(keystore)
+        except pronto_lmdb.ProntoError as error:
+            refusals = (pronto_lmdb.AddressNotFoundError, pronto_lmdb.AddressExistsError)
+            expected = (
+                isinstance(error, refusals)
+                or "Somebody else created" in str(error)
+                or (self.disk_fails and not isinstance(error, pronto_lmdb.LockTimeoutError))
+            )
+            kind = "unknown" if "refuses to forget" in str(error) else "refused"
+            self.log.add(kind, pid, witness.number, f"{type(error).__name__}: {error}")
+            if not expected:
+                self.log.add("error", pid, witness.number, traceback.format_exc())
+        else:
+            self.log.add("ack", pid, witness.number, self.floors(), promised if isinstance(promised, str) else "")
+
+    def floors(self):
+        return {keystore: revision for keystore, (revision, level) in self.witness.seen.items() if level not in WEAK}
+
+    def strong_floors(self):
+        """Promise what was done even where the level of the address is weak."""
+        self.witness.seen = {
+            keystore: (revision, LEVELS["full"]) for keystore, (revision, _) in self.witness.seen.items()
+        }
+
+    def value(self):
+        return self.rng.choice((self.rng.randrange(1000), "v" * self.rng.randrange(60), [1, 2, self.rng.random()]))
+
+    def put(self, keystore):
+        keystore.put(self.rng.choice(KEYS), self.value())
+
+    def large(self, keystore):
+        keystore.put(self.rng.choice(KEYS[:2]), "L" * self.rng.randrange(6000))
+
+    def put_ttl(self, keystore):
+        keystore.put(self.rng.choice(KEYS), self.value(), ttl=1000)
+
+    def delete(self, keystore):
+        keystore.pop(self.rng.choice(KEYS), None)
+
+    def add(self, keystore):
+        keystore.add(self.rng.choice(KEYS), self.value())
+
+    def update(self, keystore):
+        keystore.update({key: self.value() for key in self.rng.sample(KEYS, 3)})
+
+    def transaction(self, keystore):
+        with keystore.transaction() as txn:
+            for key in self.rng.sample(KEYS, 4):
+                if self.rng.random() < 0.3:
+                    txn.pop(key, None)
+                else:
+                    txn[key] = self.value()
+
+    def namespace(self, keystore):
+        keystore.namespace_ttl("default.a", self.rng.choice((None, 500, 5000)))
+
+    def own(self, keystore):
+        """Write what nobody else writes, and read it back where the name has not passed to another keystore."""
+        value = [os.getpid(), self.witness.number]
+        keystore.put(self.me, value)
+        before = self.keystore_id(keystore)
+        found = keystore.get(self.me)
+        if before == self.witness.published == self.keystore_id(keystore) and found != value:
+            self.log.add("error", os.getpid(), self.witness.number, f"wrote {value} and read {found}")
+
+    def sync(self, keystore):
+        """Return the id of the keystore that was made durable, if it is sure which one it was."""
+        before = self.keystore_id(keystore)
+        keystore.sync()
+        self.witness.seen.clear()
+        return before if before == self.keystore_id(keystore) else ""
+
+    def keystore_id(self, keystore):
+        try:
+            return self.store.info(keystore.address).id
+        except pronto_lmdb.AddressNotFoundError:
+            return ""
+
+    def level(self, keystore):
+        level = self.rng.choice(("full", "full", "normal", "off"))
+        self.store.set_durability(keystore.address, level)
+        if self.witness.level != LEVELS[level]:
+            self.strong_floors()
+
+    def lifecycle(self, keystore):
+        kind = self.rng.choice(("rename", "delete", "undelete", "create"))
+        other = self.rng.choice(ADDRESSES)
+        if kind == "rename":
+            self.store.rename(keystore.address, other)
+        elif kind == "delete":
+            self.store.delete(keystore.address)
+        elif kind == "undelete":
+            self.store.undelete(keystore.address, other)
+        else:
+            self.store.create(other, durability=self.rng.choice(("full", "normal", "off")))
+        self.strong_floors()
+
+    def close(self, _):
+        """End; what is owed at the level ``normal`` is on the disk then, unless the disk refuses."""
+        self.store.close()
+        if not self.disk_fails:
+            self.witness.seen = {keystore: (revision, 0) for keystore, revision in self.witness.owed.items()}
+
+
+def instrument(world, seed):
+    """Make this process one that is observed; return its witness."""
+    rng = random.Random(seed)
+    observer = Observer(Log(world.log), os.stat(world.directory).st_dev, FlushErrors(world.errors), rng, world.chances)
+    shrink(rng.choice((1, 2, 5)) * 1024, world.boot)
+    witness = Witness(observer)
+    witness.install()
+    observer.install()
+    return witness
+
+
+def shrink(limit, boot):
+    """Make everything small, so that it happens often, and give the system a boot of its own."""
+
+    def decode(cls, stored, place, original=State.decode.__func__):
+        state = original(cls, stored, place)
+        state.limit = min(state.limit, limit)
+        return state
+
+    def finish(opened, state, size, timeout, original=checkpoint._finish):
+        original(opened, state, 0, timeout)
+
+    State.decode, checkpoint._finish = classmethod(decode), finish
+    for module in (identity, checkpoint, recovery):
+        module.SMALLEST_LIMIT = limit
+    environment.INITIAL_MAP = 64 * 1024
+    replace_everywhere(boot_id, lambda: boot)

@@ -1,0 +1,391 @@
+"""No power cut breaks a promise; and the simulator that says so would notice if one did."""
+
+from __future__ import annotations
+
+import os
+import random
+import traceback
+
+import powercut
+import pytest
+from powercut_image import Disk
+from powercut_log import Chances, FlushErrors, Log, Observer, read_log
+from powercut_rules import RULES
+from powercut_story import Story
+from powercut_work import Worker, instrument
+
+import pronto_lmdb
+from pronto_lmdb.identity import State
+from pronto_lmdb.journal_format import HEADER_SIZE, Header, encode_frame, frames
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "posix_fallocate"), reason="the simulator knows Linux")
+
+IMAGES_EACH = 60
+SUITE = range(36)
+SOAK = range(1000, 1000 + 50_000 // 100)
+
+
+@pytest.mark.parametrize("seed", SUITE)
+def test_what_was_promised_survives_a_power_cut(seed):
+    result, _ = powercut.rounds([seed], IMAGES_EACH)
+
+    assert result.violations == []
+    assert result.images >= IMAGES_EACH * 0.8
+
+
+@pytest.mark.soak
+def test_what_was_promised_survives_fifty_thousand_power_cuts():
+    result, seeds = powercut.rounds(SOAK, 100)
+
+    assert result.violations == [], f"rerun: python tests/powercut.py --images 100 --seed, one of {seeds}"
+
+
+# -- the simulator itself --------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def observed(tmp_path):
+    """Run a function in a process that is observed, in a directory; return the records and the disk at their end."""
+
+    def run(work, script=None):
+        place = tmp_path / "disk"
+        place.mkdir(exist_ok=True)
+        disk = Disk(place)
+        pid = os.fork()
+        if pid == 0:
+            try:
+                log = Log(tmp_path / "log")
+                errors = FlushErrors(tmp_path / "errors")
+                observer = Observer(log, os.stat(place).st_dev, errors, random.Random(1), Chances())
+                observer.script = dict(script or {})
+                observer.install()
+                os.chdir(place)
+                work()
+            finally:
+                os._exit(0)
+        os.waitpid(pid, 0)
+        records = read_log(tmp_path / "log")
+        for number, record in enumerate(records):
+            disk.follow(number, record)
+        return records, disk
+
+    return run
+
+
+def images(disk, count=200):
+    """Return the different trees that a disk may hold."""
+    drawn = []
+    for number in range(count):
+        tree = disk.image(random.Random(number))
+        if tree not in drawn:
+            drawn.append(tree)
+    return drawn
+
+
+def write(name, *parts, flush=True):
+    descriptor = os.open(name, os.O_RDWR | os.O_CREAT)
+    for offset, data in parts:
+        os.pwrite(descriptor, data, offset)
+    if flush:
+        os.fdatasync(descriptor)
+    return descriptor
+
+
+def sync_names(path="."):
+    descriptor = os.open(path, os.O_RDONLY)
+    os.fsync(descriptor)
+    os.close(descriptor)
+
+
+def test_what_was_flushed_is_there_and_what_was_not_may_be(observed):
+    def work():
+        descriptor = write("a", (0, b"one"))
+        sync_names()
+        os.pwrite(descriptor, b"two", 3)
+
+    _, disk = observed(work)
+
+    contents = {tree["a"] for tree in images(disk)}
+    assert {b"one", b"onetwo"} <= contents
+    assert contents <= {b"one", b"onetwo", b"one\0\0\0"}
+
+
+def test_blocks_come_to_the_disk_in_any_order_and_version(observed):
+    def work():
+        descriptor = write("a", (0, b"-" * 64))
+        sync_names()
+        os.pwrite(descriptor, b"1" * 64, 0)
+        os.pwrite(descriptor, b"2" * 64, 0)
+
+    _, disk = observed(work)
+
+    contents = {tree["a"] for tree in images(disk)}
+    assert any(len(set(content)) == 3 for content in contents)
+    assert b"-" * 64 in contents
+    assert b"2" * 64 in contents
+
+
+def test_what_a_failed_flush_lost_is_not_saved_by_the_next_one(observed):
+    def work():
+        descriptor = write("a", (0, b"1" * 16))
+        sync_names()
+        os.pwrite(descriptor, b"2" * 16, 0)
+        os.fdatasync.__self__.script["flush"] = 1
+        with pytest.raises(OSError, match="injected"):
+            os.fdatasync(descriptor)
+        os.pwrite(descriptor, b"3" * 16, 16)
+        os.fdatasync(descriptor)
+
+    records, disk = observed(work)
+
+    assert any(record[0] == "flush failed" for record in records)
+    contents = {tree["a"] for tree in images(disk)}
+    assert {content[:16] for content in contents} >= {b"1" * 16, b"2" * 16}
+    assert {content[16:] for content in contents} == {b"3" * 16}
+
+
+def test_a_flush_covers_only_what_was_written_before_it_began(tmp_path):
+    (tmp_path / "a").write_bytes(b"--")
+    disk, inode = Disk(tmp_path), (tmp_path / "a").stat().st_ino
+    story = [("write", inode, 0, b"A"), ("flush", "f", inode), ("write", inode, 1, b"B"), ("flushed", "f")]
+    for number, record in enumerate(story):
+        disk.follow(number, record)
+
+    assert {tree["a"] for tree in images(disk)} == {b"A-", b"AB"}
+
+
+def test_a_rename_shows_the_old_or_the_new_and_never_nothing(observed):
+    def work():
+        write("a", (0, b"old"))
+        sync_names()
+        write("b", (0, b"new"))
+        os.replace("b", "a")
+
+    _, disk = observed(work)
+
+    assert {tree.get("a") for tree in images(disk)} == {b"old", b"new"}
+
+
+def test_a_directory_whose_name_is_lost_takes_its_content_with_it(observed):
+    def work():
+        os.mkdir("d")
+        write("d/a", (0, b"x"))
+        sync_names("d")
+
+    _, disk = observed(work)
+
+    assert {"d" in tree for tree in images(disk)} == {True, False}
+    assert all(tree["d"] == {"a": b"x"} for tree in images(disk) if "d" in tree)
+
+
+def test_a_directory_that_moves_is_in_one_place(observed):
+    def work():
+        for name in ("from", "to", "from/d"):
+            os.mkdir(name)
+        for name in ("from", "to", "."):
+            sync_names(name)
+        os.rename("from/d", "to/d")
+        os.rename("to/d", "to/e")
+
+    _, disk = observed(work)
+
+    assert all(len({**tree["from"], **tree["to"]}) == 1 for tree in images(disk))
+    assert {next(iter({**tree["from"], **tree["to"]})) for tree in images(disk)} == {"d", "e"}
+
+
+def test_a_process_dies_where_it_is_told_to(observed):
+    records, _ = observed(lambda: (write("a", (0, b"x")), write("b")), script={"before open b": "die"})
+
+    assert [record[0] for record in records] == ["create", "write", "flush", "flushed", "killed"]
+
+
+# -- scenes: what chance finds too rarely ----------------------------------------------------------------------------
+
+
+class Scene:
+    """A play in which every step is written down: processes one after the other, with accidents at given places."""
+
+    def __init__(self, directory, rule=None, durability=None):
+        self.world = powercut.World(str(directory), random.Random(1), Chances(), rule)
+        self.world.durability = durability
+        self.world.survival = 0
+        os.mkdir(self.world.disk_path)
+        self.world.disk = Disk(self.world.disk_path)
+
+    def play(self, *steps):
+        """Run one process: each step is a verb and the accidents that happen during it."""
+        pid = os.fork()
+        if pid == 0:
+            try:
+                self._act(steps)
+            finally:
+                os._exit(0)
+        os.waitpid(pid, 0)
+        return self
+
+    def _act(self, steps):
+        if self.world.rule is not None:
+            RULES[self.world.rule]()
+        witness = instrument(self.world, 1)
+        store = pronto_lmdb.open(self.world.root, durability=self.world.durability)
+        worker = Worker(self.world, witness, store, random.Random(1))
+        worker.disk_fails = True
+        try:
+            for verb, accidents in steps:
+                witness.observer.script = dict(accidents)
+                worker.operate(verb, "alice.main")
+        except Exception:
+            witness.log.add("error", os.getpid(), witness.number, traceback.format_exc())
+
+    def lose_view(self):
+        """Lose the view while the system stays up."""
+        self.world.remove_markers()
+        return self
+
+    def violations(self, count=60):
+        """Cut the power after the last step, so many times; return what is wrong then."""
+        records = read_log(self.world.log)
+        story = Story([])
+        for place, record in enumerate(records):
+            story.follow(place, record)
+        result = powercut.Result()
+        powercut.examine_at([len(records) - 1] * count, self.world, records, story, result)
+        return story.problems + result.violations
+
+
+def x(keystore):
+    keystore.put("x", 1)
+
+
+def padding(keystore):
+    keystore.put("x", "v" * 11)  # a frame behind this one begins in the middle of a block
+
+
+def k(keystore):
+    keystore.put("k", "v" * 60)
+
+
+def big(keystore):
+    keystore.put("big", "v" * 3000)  # more than a journal may hold: a checkpoint follows
+
+
+def add_k(keystore):
+    keystore.add("k", 1)
+
+
+def sync(keystore):
+    keystore.sync()
+
+
+def full(keystore):
+    keystore._store.set_durability(keystore.address, "full")
+
+
+def rename(keystore):
+    keystore._store.rename(keystore.address, "bob.main")
+
+
+def delete(keystore):
+    keystore._store.delete(keystore.address)
+
+
+FIRST = [(x, {})]
+DIES_IN_FLUSH = [(k, {"in flush": "die"})]
+DIES_UNTOLD = [(k, {"flush": 1, "after failed flush": "die"})]
+DIES_IN_CHECKPOINT = [(big, {"after rename to base": "die"})]
+REFUSED = [(x, {}), (k, {"commit": 1})]
+LOST_VIEW = "the view is lost"
+
+# What each rule keeps from happening: what one process after the other does, and which accident happens to it.
+SCENES = {
+    "an answer without a change is flushed too": [FIRST, DIES_IN_FLUSH, [(add_k, {})]],
+    "a refused write is taken back": [REFUSED],
+    "it is taken back durably": [REFUSED],
+    "a flush covers what was committed, not the size of the file": [
+        FIRST,
+        [(big, {"after write": "die"})],
+        [(x, {}), (x, {})],
+    ],
+    "after a failed flush a checkpoint comes first": [[(x, {}), (k, {"flush": 1}), (x, {})]],
+    "a process that comes later learns of a failed flush": [FIRST, [(k, {"flush": 1})], [(x, {})]],
+    "who ends the checkpoint of another flushes the name of the base": [FIRST, DIES_IN_CHECKPOINT, [(x, {})]],
+    "a checkpoint that came to its end is not undone": [FIRST, DIES_IN_CHECKPOINT, [(sync, {})]],
+    "recovery writes the journal anew": [FIRST, DIES_UNTOLD, LOST_VIEW, [(x, {})]],
+    "recovery flushes the name of the journal": [FIRST, DIES_IN_FLUSH, LOST_VIEW, [(add_k, {})]],
+    "a note is left before a life-cycle operation": [[(x, {}), (rename, {"before rename to bob.main": "die"})]],
+}
+
+# What no rule covers, and was wrong once.
+ACCIDENTS = {
+    "the header of a journal is written in two pieces": ("off", [(x, {}), (sync, {"end of write": 1})]),
+    "a checkpoint fails when the base gets its name": ("full", [(x, {}), (big, {"rename to base": 1})]),
+    "a checkpoint fails when that name is flushed": ("full", [(x, {}), (big, {"flush of names": 2})]),
+    "a checkpoint fails at its end, and the next one too": (
+        "full",
+        [(x, {}), (big, {"flush of names": 2}), (big, {"flush of names": 1}), (x, {})],
+    ),
+    "leaving off fails": ("off", [(x, {}), (full, {"rename to base": 1}), (full, {})]),
+    "sync() fails": ("off", [(x, {}), (sync, {"rename to base": 1}), (sync, {})]),
+    "a refused write is half overwritten by a shorter one": ("normal", [(padding, {}), (k, {"commit": 1}), (x, {})]),
+    "who renames an address dies when it has its name": (
+        "full",
+        [(x, {}), (rename, {"after rename to bob.main": "die"})],
+        [(sync, {})],
+    ),
+    "who makes the root dies": ("full", [(x, {"after mkdir root": "die"})], FIRST),
+    "who makes the trash dies": ("full", [(x, {"after mkdir trash": "die"})], [(x, {}), (delete, {})]),
+    "who makes an address dies before it has its name": ("full", [(x, {"before rename to alice.main": "die"})]),
+    "who makes an address dies when it has its name": ("off", [(x, {"after rename to alice.main": "die"})], FIRST),
+}
+
+
+def play(scene, acts):
+    for act in acts:
+        scene.lose_view() if act is LOST_VIEW else scene.play(*act)
+    return scene
+
+
+@pytest.mark.parametrize("accident", ACCIDENTS)
+def test_an_accident_breaks_no_promise(accident, tmp_path):
+    durability, *acts = ACCIDENTS[accident]
+
+    assert play(Scene(tmp_path, durability=durability), acts).violations() == []
+
+
+@pytest.mark.parametrize("rule", SCENES)
+def test_a_rule_prevents_what_happens_without_it(rule, tmp_path):
+    for name in ("with", "without"):
+        (tmp_path / name).mkdir()
+
+    assert play(Scene(tmp_path / "with"), SCENES[rule]).violations() == []
+    assert play(Scene(tmp_path / "without", rule), SCENES[rule]).violations() != []
+
+
+CHECKSUM = "the checksum of a frame continues that of the frame before"  # nothing else leaves old frames to be found
+
+
+def test_a_frame_follows_only_the_one_it_was_written_behind():
+    header = Header(b"j" * 16, b"k" * 16, 0, genesis=True)
+    state, checksum, old, new = State(), header.checksum(), [], []
+    for written, value in ((old, b"1"), (new, b"2")):
+        last = checksum
+        for state.revision in (1, 2, 3):
+            frame, last = encode_frame(last, state, [(b"key", value)])
+            written.append(frame)
+
+    def replayed(*parts):
+        content = header.encode() + b"".join(parts)
+        assert len(header.encode()) == HEADER_SIZE
+        return [dict(frame.changes())[b"key"] for frame in frames(memoryview(content), header)]
+
+    assert replayed(*new) == [b"2"] * 3
+    assert replayed(new[0], *old[1:]) == [b"2"]
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("rule", sorted(RULES.keys() - SCENES.keys() - {CHECKSUM}))
+def test_chance_finds_what_happens_without_a_rule(rule):
+    for seed in range(200):
+        if powercut.rounds([seed], 60, rule)[0].violations:
+            return
+    pytest.fail("12,000 power cuts broke nothing")
