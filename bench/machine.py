@@ -82,7 +82,9 @@ def memory_mb() -> float:
 def written_bytes() -> int | None:
     """Return how many bytes of files this process has made the system write to a disk; ``None`` where nobody counts.
 
-    The system counts a page when it becomes dirty, and takes it back when the file goes before it was written.
+    The system counts a page when it becomes dirty, and takes it back when the file goes before it was written. Where
+    pages were written together, it may keep them together and count all of them when one of them changes again; so this
+    is an upper bound. What the file system writes for itself is not in it.
     """
     counters = dict(line.split(": ") for line in _text("/proc/self/io").splitlines())
     if "write_bytes" not in counters:

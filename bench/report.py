@@ -131,9 +131,11 @@ def _details(result: Result, rows: list[Row]) -> str:
     given = ", ".join(f"{name.replace('_', ' ')} {value:,}" for name, value in rows[0].parameters.items())
     header = ("contender", "figure", *MARKS.values(), "ops/s", "x raw", "x SQLite", "noise")
     lines = [_detail(result, rows, row) for row in _by_speed(rows)]
+    used = [place for place in range(len(header)) if any(line[place] for line in lines)]
+    shown, *cells = ([line[place] for place in used] for line in (header, *lines))
     remarks = "".join(f"\n{row.contender}: {row.note}.\n" for row in rows if row.note)
-    rounds = f"{len(rows[0].rounds)} rounds" + (f"; {given}" if given else "")
-    return f"{rounds}\n\n{table(header, lines)}{remarks}"
+    rounds = _rounds(rows) + (f"; {given}" if given else "")
+    return f"{rounds}\n\n{table(shown, cells)}{remarks}"
 
 
 def _detail(result: Result, rows: list[Row], row: Row) -> tuple[str, ...]:
@@ -181,4 +183,9 @@ def _matrix(rows: list[Row], varying: str) -> str:
         for row in rows
         if row.note
     )
-    return f"{len(rows[0].rounds)} rounds\n\n{table(header, lines)}{remarks}"
+    return f"{_rounds(rows)}\n\n{table(header, lines)}{remarks}"
+
+
+def _rounds(rows: list[Row]) -> str:
+    count = len(rows[0].rounds)
+    return "1 round" if count == 1 else f"{count} rounds"

@@ -93,18 +93,26 @@ def is_durable(path: str) -> bool:
 
 
 def sync_directory(path: str) -> None:
-    """Make the names inside a directory survive a power loss."""
+    """Make the names inside a directory survive a power loss.
+
+    Raises:
+        ReadOnlyError, StoreFullError: where the system refuses.
+
+    """
     if sys.platform == "win32":  # has no such call, and needs none: NTFS journals names
         return
-    descriptor = os.open(path or ".", os.O_RDONLY | os.O_CLOEXEC)
     try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        descriptor = os.open(path or ".", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise translated(error, path) from error
 
 
 def move(source: str, target: str) -> None:
-    """Rename a directory, unless that was done already, and make it durable that it has its new name only.
+    """Rename a directory, unless that was done already, and make its new name durable; with it the old one goes.
 
     Raises:
         AddressExistsError: if ``target`` is a directory with content.
@@ -115,7 +123,6 @@ def move(source: str, target: str) -> None:
         if os.path.isdir(source) or not os.path.isdir(target):
             os.rename(source, target)
         sync_directory(os.path.dirname(target))
-        sync_directory(os.path.dirname(source))
     except OSError as error:
         if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
             raise AddressExistsError(f"{target} exists and is not empty.", "Choose another path.") from error

@@ -181,7 +181,9 @@ class Journal:
         end = position + len(frame)
         if end > self._reserved:
             self._reserve(end)
-        write_all(self._descriptor, frame, position)
+        written = os.pwrite(self._descriptor, frame, position)
+        if written < len(frame):
+            write_all(self._descriptor, frame[written:], position + written)
 
     def _reserve(self, end: int) -> None:
         size = end + min(end, _GREATEST_RESERVE)

@@ -48,8 +48,8 @@ class JournaledCommit(Commit):
     """
 
     __slots__ = (
-        "_counters", "_interval", "_journal", "_level", "_must_flush", "_must_record", "_pinned", "_position",
-        "_seconds", "stays",
+        "_expiring", "_interval", "_journal", "_level", "_must_flush", "_must_record", "_namespaces", "_pinned",
+        "_position", "_seconds", "stays",
     )  # fmt: skip
 
     _environment: JournaledEnvironment
@@ -81,7 +81,7 @@ class JournaledCommit(Commit):
         self._position = state.end
         # Others wrote before, and will again: they need not search the journal for its end.
         self._must_record = state is not cached
-        self._counters = (state.expiring, state.namespaces)
+        self._expiring, self._namespaces = state.expiring, state.namespaces
         # While the writer lock is held, the view names exactly what is committed.
         journal.committed = state.end
 
@@ -115,7 +115,10 @@ class JournaledCommit(Commit):
         written = bool(self._log)
         self._must_flush = level == FULL or (written and level != state.level)
         owes = written and state.level == NORMAL and not self._must_flush
-        self._end(Commit.commit)
+        if self._must_flush:
+            self._end(Commit.commit)
+        else:
+            super().commit()
         if owes:
             flusher.note(self._journal, self._seconds)
 
@@ -182,7 +185,8 @@ class JournaledCommit(Commit):
             self._must_record
             or not self.stays
             or state.level != self._level
-            or (state.expiring, state.namespaces) != self._counters
+            or state.expiring != self._expiring
+            or state.namespaces != self._namespaces
             or state.revision - state.recorded >= _LONGEST_SEARCH
         ):
             state.anchored = state.anchored and self.stays

@@ -251,7 +251,7 @@ def test_the_state_decodes() -> None:
 def test_the_state_of_a_checkpoint_decodes() -> None:
     fields = struct.unpack(">BBBBIQQI16sQIQQ16sQI", EXAMPLES["checkpoint.state"])
     journal, end, checksum = fields[8:11]
-    assert fields[:8] == (2, 1, 3, 0, 1, 2, 0, 0)
+    assert fields[:8] == (2, 1, 3, 1, 1, 2, 0, 0)
     assert (journal.hex(), end, checksum) == (NEXT_ID, 96, crc32(EXAMPLES["checkpoint.header"][:80]))
     assert fields[13:15] == (bytes.fromhex(ID), 295)
 

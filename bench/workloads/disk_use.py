@@ -34,8 +34,6 @@ WRITING = (
     "sqlite-normal",
 )
 HOLDING = ("pronto-full", "pronto-normal", "pronto-off", "raw-full", "sqlite-full")
-# Few enough that a turn of a complete run brings a checkpoint, enough that its copy is as large as a journal may be.
-OVERWRITTEN = 3_000
 RECORDS = 10_000
 _SMALL = 64
 _COMMIT = 100
@@ -58,22 +56,27 @@ def run(run: Run) -> None:
 
 
 def _writing(run: Run) -> None:
-    puts = 20 * run.scale.durable_writes
-    with run.stands(WRITING, Values(run.seed, VALUE_BYTES), OVERWRITTEN) as stands:
+    # In a complete run each turn brings a checkpoint, whose copy is about as large as the journal before it.
+    records, puts = 15 * run.scale.durable_writes, 20 * run.scale.durable_writes
+    with run.stands(WRITING, Values(run.seed, VALUE_BYTES), 0) as stands:
+        for stand in stands:
+            # One by one: of pages that were written together all would be counted when one of them changes.
+            for index in Random(run.seed).sample(range(records), records):
+                stand.load(range(index, index + 1))
         found: dict[str, list[float]] = {stand.name: [] for stand in stands}
-        for number in range(rounds(run)):
+        for number in range(rounds(run) if run.scale.complete else 1):
             for stand in rotated(stands, number):
                 found[stand.name].append(_written(stand, Random(f"{run.seed}/{number}"), puts) / puts)
-    parameters = {"records": OVERWRITTEN, "value_bytes": VALUE_BYTES, "puts": puts}
+    parameters = {"records": records, "value_bytes": VALUE_BYTES, "puts": puts}
     for name, each in found.items():
         run.record(figure_row(NAME, "bytes written per put", name, "B", each, parameters))
 
 
 def _written(stand: Stand, random: Random, puts: int) -> int:
     """Overwrite random records; return how many bytes of files that made the system write."""
-    indexes = [random.randrange(OVERWRITTEN) for _ in range(puts)]
+    indexes = [random.randrange(len(stand.ledger)) for _ in range(puts)]
     calls = [stand.put_call(index) for index in indexes]
-    # What is unwritten now would be counted once more only if it had been written by then.
+    # A page that is still unwritten would not be counted again.
     settle()
     before = written_bytes() or 0
     for put, arguments in calls:
@@ -108,7 +111,7 @@ def _holding(run: Run, contender: Contender, case: str, records: int, value_byte
 def _record(run: Run, contender: str, address: str, directory: str, parameters: dict[str, int], case: str) -> None:
     settle()
     found, records = room(directory, address), parameters["records"]
-    note = ", ".join(f"{kind} {taken / records:,.0f}" for kind, taken in found.most_common() if taken)
+    note = ", ".join(f"{kind} {taken / records:,.0f}" for kind, taken in found.most_common() if taken >= records)
     figure = sum(found.values()) / records
     run.record(figure_row(NAME, case, contender, "B", [figure], parameters, note=note))
 

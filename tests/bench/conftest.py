@@ -92,7 +92,7 @@ def row():
 
     def make(contender, rounds, *, case="get", unit="us", workload="micro", **parameters):
         figure = sorted(rounds)[len(rounds) // 2]
-        marks = dict.fromkeys(("p50", "p99", "p99.9", "max"), figure) if unit == "us" else {}
+        marks = dict.fromkeys(("p50", "mean", "p99", "p99.9", "max"), figure) if unit == "us" else {}
         return Row(
             workload,
             case,

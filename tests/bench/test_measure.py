@@ -19,7 +19,7 @@ def test_percentile_of_one_sample_is_that_sample():
 
 def test_percentiles_are_in_microseconds_whatever_the_order_of_the_samples():
     latencies = [microseconds * 1000 for microseconds in range(1000, 0, -1)]
-    assert percentiles(latencies) == {"p50": 500, "p99": 990, "p99.9": 999, "max": 1000}
+    assert percentiles(latencies) == {"p50": 500, "p99": 990, "p99.9": 999, "max": 1000, "mean": 500.5}
 
 
 def test_spread_is_the_interquartile_range_relative_to_the_median():

@@ -4,7 +4,7 @@ from bench.__main__ import main
 from bench.readme import BEGIN, END, replaced, section
 from bench.report import markdown
 from bench.results import load
-from bench.targets import TARGETS, Limit, OwnSlowdown, Point, Slowdown, Target
+from bench.targets import TARGETS, Goal, Limit, MeanGoal, OwnSlowdown, Point, Slowdown, Target, verdict
 
 
 @pytest.fixture
@@ -42,9 +42,9 @@ def test_a_peer_that_is_not_installed_is_listed_as_such(small):
 def test_a_case_is_a_table_by_speed_with_percentiles_ratios_and_noise(small):
     lines = [line for line in markdown(small).splitlines() if line.endswith("| 5% |")]
     assert lines == [
-        "| raw-full | 1 us | 1 | 1 | 1 | 1 | 1,000,000 | 1.00 | 6.00 | 5% |",
-        "| **pronto-full** | 2 us | 2 | 2 | 2 | 2 | 500,000 | 0.50 | 3.00 | 5% |",
-        "| sqlite-full | 6 us | 6 | 6 | 6 | 6 | 166,667 | 0.17 | 1.00 | 5% |",
+        "| raw-full | 1 us | 1 | 1 | 1 | 1 | 1 | 1,000,000 | 1.00 | 6.00 | 5% |",
+        "| **pronto-full** | 2 us | 2 | 2 | 2 | 2 | 2 | 500,000 | 0.50 | 3.00 | 5% |",
+        "| sqlite-full | 6 us | 6 | 6 | 6 | 6 | 6 | 166,667 | 0.17 | 1.00 | 5% |",
     ]
 
 
@@ -52,6 +52,20 @@ def test_a_case_with_several_points_is_one_table_over_them(small):
     text = markdown(small)
     assert "| ops/s; processes: | 1 | 16 |" in text
     assert "| **pronto-full** | 500 | 8,000 |" in text
+
+
+def test_columns_that_nobody_fills_are_left_out(result, row):
+    text = markdown(result(row("pronto-full", [3.0], unit="B", case="bytes written per put", workload="disk use")))
+    assert "\n1 round\n" in text
+    assert "| contender | figure | ops/s | noise |" in text
+
+
+def test_where_the_slowest_matter_each_point_has_its_percentiles(result, row):
+    case, sizes = "put while checkpoints happen", (1, 10)
+    rows = [row("pronto-full", [float(size)], case=case, workload="checkpoints", megabytes=size) for size in sizes]
+    text = markdown(result(*rows))
+    for size in sizes:
+        assert f"1 round; megabytes {size}\n\n| contender | figure | p50 us | mean us | p99 us |" in text
 
 
 def test_targets_are_met_missed_or_not_measured(small):
@@ -111,6 +125,24 @@ def test_the_share_of_the_scheduler_is_taken_out_of_a_slowdown(result, row):
     ]
     assert target.measured(result(*rows)) == 1.5
     assert target.measured(result(*rows[:2])) is None
+
+
+def test_a_goal_is_reached_or_not_and_never_missed(result, row):
+    ours, theirs = Point("micro", "get", "pronto-full"), Point("micro", "get", "raw-full")
+    target, goal = Target("get", ours, theirs, 0.5), Goal("get", ours, theirs, 0.5)
+    for time, promised, wished in ((2.0, "met", "met"), (2.1, "missed", "not reached")):
+        measured = goal.measured(result(row("pronto-full", [time]), row("raw-full", [1.0])))
+        assert (verdict(target, measured), verdict(goal, measured)) == (promised, wished)
+
+
+def test_a_goal_for_the_mean_counts_the_slow_operations(result, row):
+    ours, theirs = row("pronto-full", [2.0]), row("raw-full", [1.0])
+    theirs.percentiles["mean"] = 6.0
+    goal = MeanGoal("get", Point("micro", "get", "pronto-full"), Point("micro", "get", "raw-full"), 1.5)
+    assert goal.demand == "goal: 1.5 x raw-full, by the mean"
+    assert goal.measured(result(ours, theirs)) == 3.0
+    del theirs.percentiles["mean"]
+    assert goal.measured(result(ours, theirs)) is goal.measured(result(theirs)) is None
 
 
 def test_a_limit_is_the_most_that_is_allowed(result, row):

@@ -12,7 +12,7 @@ from bench.adapters.memory import MemoryAdapter
 from bench.distributions import Scrambled
 from bench.measure import timed
 from bench.stand import WrongAnswer
-from bench.workloads import db_bench, fleet, group_commit, startup, turns, ycsb
+from bench.workloads import checkpoints, db_bench, disk_use, fleet, group_commit, startup, turns, ycsb
 
 
 def twenty(_contender):
@@ -209,6 +209,19 @@ def test_a_crowd_of_threads_finds_what_it_lost(stand):
     broken = stand(LosesEveryTenthWrite, records=group_commit.RECORDS_EACH * 2)
     with pytest.raises(WrongAnswer):
         repeatedly(lambda: group_commit._threads(broken, 2, 0.001), broken.check_all)
+
+
+@pytest.mark.parametrize("adapter", [LosesEveryTenthWrite, NeverReplaces])
+def test_a_write_lost_while_checkpoints_happen_is_found(stand, adapter):
+    writer = checkpoints.Writer(stand(adapter, records=0), checkpoints.Size(1, 50_000))
+    with pytest.raises(WrongAnswer):
+        repeatedly(lambda: writer.turn(Random(1), 60))
+
+
+@pytest.mark.parametrize("adapter", [LosesEveryTenthWrite, NeverReplaces])
+def test_a_write_lost_while_bytes_are_counted_is_found(stand, adapter):
+    with pytest.raises(WrongAnswer):
+        disk_use._written(stand(adapter), Random(1), 60)
 
 
 def test_a_command_that_prints_something_else_is_found(tmp_path):

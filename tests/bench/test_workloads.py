@@ -1,13 +1,19 @@
 """Every workload runs, in a length at which its figures mean nothing, and leaves the rows that others look for."""
 
+import os
+from array import array
+from random import Random
+
 import pytest
 
 from bench.adapters import CONTENDERS
 from bench.agents import AgentError, Agents
 from bench.harness import rotated
-from bench.machine import facts
+from bench.machine import facts, written_bytes
+from bench.measure import Timing
+from bench.report import TAILS
 from bench.targets import TARGETS, Limit
-from bench.workloads import WORKLOADS, addresses, fleet, group_commit, neighbour, sizes
+from bench.workloads import WORKLOADS, addresses, checkpoints, disk_use, fleet, group_commit, neighbour, sizes
 
 ENGINES = ("pronto-full", "pronto-off", "raw-full", "raw-off", "sqlite-full", "legacy-full", "memory-none")
 
@@ -55,6 +61,101 @@ def test_a_crowd_writes_to_one_address(tiny_run, crowd):
     group_commit._measure(run, "threads", run.contenders(["raw-off", "sqlite-full"]), 3, crowd)
     assert [row.contender for row in run.rows] == ["raw-off", "sqlite-full"]
     assert all(row.operations >= 3 for row in run.rows)
+
+
+# -- checkpoints -------------------------------------------------------------------------------------------------------
+
+
+def test_puts_go_on_until_checkpoints_have_happened(tiny_run, monkeypatch):
+    monkeypatch.setattr(checkpoints, "_LONGEST", 10_000)
+    run = tiny_run("pronto-full", "raw-full", "sqlite-full")
+    checkpoints._measure(run, checkpoints.CASE, ["pronto-full", "sqlite-full"], checkpoints.Size(1, 64_000))
+    assert [row.contender for row in run.rows] == ["pronto-full", "sqlite-full"]
+    assert [row.note for row in run.rows][1] == "120 puts"
+    # Each of the three turns writes 2.5 MB.
+    assert int(run.rows[0].note.removeprefix("120 puts, ").removesuffix(" checkpoints")) >= 3
+    assert all(row.percentiles["max"] >= row.figure * 1000 > 0 for row in run.rows)
+
+
+def test_every_case_with_checkpoints_runs(tiny_run, monkeypatch):
+    size = checkpoints.Size(1, 64_000)
+    monkeypatch.setattr(checkpoints, "CASES", {case: (names, [size]) for case, (names, _) in checkpoints.CASES.items()})
+    run = tiny_run()
+    checkpoints.run(run)
+    assert {row.case for row in run.rows} == TAILS
+    assert len(run.rows) == 6
+
+
+def test_a_turn_ends_early_where_puts_take_long(stand):
+    writer = checkpoints.Writer(stand(records=0), checkpoints.Size(1, 1_000))
+    writer.turn(Random(1), 1e-9)
+    assert writer.timings[0].operations < writer.size.puts
+
+
+def test_the_figure_is_the_longest_stall_of_a_turn(stand, tiny_run):
+    writer, run = checkpoints.Writer(stand(records=0), checkpoints.Size(1, 100_000)), tiny_run()
+    for longest in (3_000_000, 9_000_000, 1_000_000):
+        writer.timings.append(Timing(array("q", [1000, longest, 1000]), 0.01, 3))
+    checkpoints._record(run, checkpoints.CASE, writer)
+    assert (run.rows[0].figure, run.rows[0].unit, run.rows[0].percentiles["max"]) == (3.0, "ms", 9000.0)
+
+
+def test_the_store_of_a_size_holds_that_many_bytes_and_is_written_several_times():
+    for _, measured in checkpoints.CASES.values():
+        for size in measured:
+            assert size.records * size.value_bytes == size.megabytes * 10**6
+            assert size.puts > 2 * size.records
+
+
+# -- disk use ----------------------------------------------------------------------------------------------------------
+
+
+def test_writing_and_holding_are_measured_in_bytes(tiny_run, monkeypatch, tmp_path):
+    monkeypatch.setattr(disk_use, "RECORDS", 300)
+    run = tiny_run()
+    disk_use.run(run)
+    contenders = {row.case: set() for row in run.rows}
+    for row in run.rows:
+        contenders[row.case].add(row.contender)
+    space = "space per record", "space of an address with one record"
+    assert contenders == {
+        "bytes written per put": set(disk_use.WRITING),
+        **{f"{case}{state}": set(disk_use.HOLDING) for case in space for state in ("", ", closed")},
+    }
+    assert {row.unit for row in run.rows} == {"B"}
+    assert all(row.figure > 250 for row in run.rows if row.case in space)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_where_nobody_counts_written_bytes_the_run_says_so(tiny_run, monkeypatch):
+    monkeypatch.setattr("bench.machine._text", lambda path: "")
+    run = tiny_run("redis-full")
+    disk_use.run(run)
+    assert (run.rows, len(run.notes)) == ([], 1)
+
+
+def test_written_bytes_leave_out_what_was_taken_back(monkeypatch):
+    counters = "wchar: 1\nwrite_bytes: 12288\ncancelled_write_bytes: 4096\n"
+    monkeypatch.setattr("bench.machine._text", lambda path: counters)
+    assert written_bytes() == 8192
+
+
+def test_the_room_of_an_address_is_what_the_disk_gives_it(tmp_path):
+    home = tmp_path / "addresses" / "a.main"
+    home.mkdir(parents=True)
+    (home / f"journal-{'0f' * 16}").write_bytes(bytes(10_000))
+    (home / "data.mdb").touch()
+    os.truncate(home / "data.mdb", 10**9)
+    (tmp_path / "a.main.sqlite3-wal").write_bytes(bytes(20_000))
+    (tmp_path / "other.main").write_bytes(bytes(30_000))
+    os.sync()
+    found = disk_use.room(str(tmp_path), "a.main")
+    assert set(found) == {"directory", "journal", "data.mdb", "sqlite3-wal"}
+    assert 10_000 <= found["journal"] < 20_000 <= found["sqlite3-wal"] < 30_000
+    assert found["data.mdb"] < 10**6
+
+
+# -- the run -----------------------------------------------------------------------------------------------------------
 
 
 def test_an_agent_that_fails_ends_the_run_with_its_traceback(tmp_path):
