@@ -45,7 +45,7 @@ def checkpoint(environment: JournaledEnvironment, state: State, timeout: float) 
     directory = environment.directory
     try:
         environment.flush_view()
-    except lmdb.Error:
+    except (lmdb.Error, OSError):
         state.limit *= 2
         environment.commit_state(state, timeout)
         raise

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
+from errno import EIO
 
 import lmdb
 
@@ -105,7 +106,10 @@ class JournaledEnvironment(Environment):
 
     def _remember(self, identity: Identity) -> None:
         super()._remember(identity)
-        self.keystore_id = bytes.fromhex(identity.id)
+        try:
+            self.keystore_id = bytes.fromhex(identity.id)
+        except ValueError as error:
+            raise CorruptStoreError(f"{self.path} has no valid id.", "Restore it from a snapshot.") from error
 
     def _refuse_truncated(self) -> None:
         if self._is_truncated():
@@ -228,9 +232,11 @@ class JournaledEnvironment(Environment):
         """Flush the data file: if that fails, it may have lost what was written, and nothing is copied from it.
 
         Raises:
-            lmdb.Error: if the disk refuses.
+            OSError, lmdb.Error: if the disk refuses, or has refused another process before.
 
         """
+        if boot_id() is not None and not is_marked(self.directory):
+            raise OSError(EIO, "what was written to the view may be lost")
         try:
             self.handle.sync(True)
         except lmdb.Error:

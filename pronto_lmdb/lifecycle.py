@@ -72,6 +72,7 @@ class Lifecycle:
             "delete": self._finish_delete,
             "undelete": self._finish_undelete,
             "rename": self._finish_rename,
+            "level": self._finish_level,
         }
 
     # -- the lock ----------------------------------------------------------------------------------------------
@@ -329,21 +330,32 @@ class Lifecycle:
         """Change the level of an address, durably."""
         with self.locked():
             placed = self._existing(address)
-            commit = self._begin({"source": placed.path, "target": placed.path})
+            place = {"source": placed.path, "target": placed.path}
             if placed.identity.durability == level:
-                commit.sync()
+                self._begin(place).sync()
                 return
-            try:
-                if commit.state.level == OFF:
-                    commit.checkpoint()  # from here on the journal continues what is there
-                commit.state.level = LEVELS[level]
-                identity = placed.identity.changed(durability=level)
-                commit.put(IDENTITY, identity.encode())
-            except BaseException:
-                commit.abort()
-                raise
-            commit.commit()
-            self._registry.change(lambda commit: self._registry.put_in(commit, Placed(identity, placed.path)))
+            with self._noted(operation="level", address=str(address), **place) as note:
+                self._set_level(note, level)
+                self._finish_level(note)
+
+    def _set_level(self, note: dict[str, Any], level: str) -> None:
+        commit = self._begin(note)
+        try:
+            if commit.state.level == OFF:
+                commit.checkpoint()  # from here on the journal continues what is there
+            commit.state.level = LEVELS[level]
+            commit.state.generation += 1
+            identity = Identity.decode(commit.get(IDENTITY), note["source"])
+            commit.put(IDENTITY, identity.changed(durability=level).encode())
+        except BaseException:
+            commit.abort()
+            raise
+        commit.commit()
+
+    def _finish_level(self, note: dict[str, Any]) -> None:
+        """Tell the catalog what the address says of itself."""
+        identity, _ = self._describe(note)
+        self._registry.change(lambda commit: self._registry.put_in(commit, Placed(identity, note["target"])))
 
     # -- purge -------------------------------------------------------------------------------------------------
 

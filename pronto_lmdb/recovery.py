@@ -16,7 +16,7 @@ import lmdb
 
 from pronto_lmdb.checkpoint import BASE, NEW_BASE, holds_truth, remove_other_journals
 from pronto_lmdb.creation import open_private, store, store_state
-from pronto_lmdb.data_files import DATA_FILE, LOCK_TABLE, is_sound
+from pronto_lmdb.data_files import DATA_FILE, LOCK_TABLE, damage, is_sound
 from pronto_lmdb.directory import Directory
 from pronto_lmdb.environment import LOCK_FILE, MAX_READERS, MIB
 from pronto_lmdb.errors import CorruptStoreError, LockTimeoutError, ReadOnlyError
@@ -160,7 +160,7 @@ def open_base(directory: Directory, place: str) -> tuple[lmdb.Environment, State
         The copy, empty where there is no base, and the state that the base holds.
 
     Raises:
-        CorruptStoreError: if the base holds none.
+        CorruptStoreError: if the base is damaged, or holds none.
 
     """
     os.mkdir(place, PRIVATE_DIRECTORY)
@@ -169,6 +169,8 @@ def open_base(directory: Directory, place: str) -> tuple[lmdb.Environment, State
         copy = os.path.join(place, DATA_FILE)
         os.close(os.open(copy, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, PRIVATE_FILE))  # as private as all files here
         shutil.copyfile(directory.place(BASE), copy)
+        if damage(copy) is not None:  # LMDB would abort the process
+            raise CorruptStoreError(f"{directory.path}/{BASE} is damaged.", _RESTORE)
     handle = open_private(place, 2 * (MIB if base is None else base.st_size + MIB))
     try:
         return handle, None if base is None else _stored_state(handle, directory)

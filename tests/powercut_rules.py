@@ -116,11 +116,6 @@ def _unchained():
     _replace(journal_format, crc32=checksum)
 
 
-@_rule("the name of a new directory is flushed before the first frame")
-def _unanchored():
-    _replace(JournaledCommit, _anchor=_nothing)
-
-
 @_rule("after a failed flush a checkpoint comes first")
 def _unhealed():
     _replace(Journal, _spoil=_nothing)

@@ -413,6 +413,8 @@ def steps(store: Store, disk: Path) -> Iterator[str]:
     store.create("carol", path=disk / "carol")
     yield "create"
     store["bob"]["k"] = 1
+    store.set_durability("bob", "normal")
+    yield "level"
     store.delete("bob")
     yield "delete"
     store.undelete("bob", to="dave")
@@ -433,7 +435,7 @@ def test_notes_have_the_fields_of_the_document(
             assert note.keys() == shown[kind].keys()
             for field, value in note.items():
                 assert shape(value, root, tmp_path) == shape(shown[kind][field], root, tmp_path)
-    assert sorted(shown) == ["create", "delete", "rename", "undelete"]
+    assert sorted(shown) == ["create", "delete", "level", "rename", "undelete"]
 
 
 def shape(text: object, root: Path, tmp_path: Path) -> str:

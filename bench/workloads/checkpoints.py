@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from array import array
-from contextlib import suppress
 from dataclasses import dataclass
 from random import Random
 from statistics import median
@@ -122,11 +121,11 @@ class Writer:
 
 def journal(stand: Stand) -> str:
     """Return the file name of Pronto's journal, which a checkpoint changes; empty for the others."""
-    with suppress(FileNotFoundError):
-        for entry in os.scandir(os.path.join(stand.directory, "addresses", stand.address)):
-            if entry.name.startswith("journal-"):
-                return entry.name
-    return ""
+    try:
+        names = os.listdir(os.path.join(stand.directory, "addresses", stand.address))
+    except FileNotFoundError:
+        return ""
+    return next((name for name in names if name.startswith("journal-")), "")
 
 
 def _record(run: Run, case: str, writer: Writer) -> None:
