@@ -12,7 +12,7 @@ import os
 import lmdb
 
 from pronto_lmdb.files import flush_data
-from pronto_lmdb.identity import SMALLEST_LIMIT, State
+from pronto_lmdb.identity import State, limit_beside
 from pronto_lmdb.journal import PREFIX, Journal, journal_name
 from pronto_lmdb.journal_format import HEADER_SIZE, Header
 from pronto_lmdb.record import STATE
@@ -131,7 +131,7 @@ def _finish(environment: JournaledEnvironment, state: State, size: int, timeout:
     directory = environment.directory
     directory.sync()
     state.previous = None
-    state.limit = max(SMALLEST_LIMIT, size)
+    state.limit = limit_beside(size)
     environment.commit_state(state, timeout)
     remove_other_journals(directory, state.journal)
 

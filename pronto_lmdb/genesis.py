@@ -55,8 +55,8 @@ def write_genesis(
             for number, entries in enumerate(content):
                 state.revision += number > 0  # one for each frame
                 frame, state.checksum = encode_frame(state.checksum, state, [*entries])
-                file.write(frame)
-                state.end += len(frame)
+                file.writelines(frame)
+                state.end += sum(map(len, frame))
         flush_data(descriptor)
     finally:
         os.close(descriptor)

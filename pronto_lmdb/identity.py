@@ -38,6 +38,14 @@ _JOURNALED_FORMAT = 2
 _ANCHORED = 1
 
 SMALLEST_LIMIT = 1024 * 1024
+# How many times the size of the base. Each checkpoint writes the base anew: the longer the journal may grow, the less
+# of that there is for each commit, and the more room and the longer a recovery takes.
+_LIMIT_BASES = 3
+
+
+def limit_beside(base: int) -> int:
+    """Return how long a journal may grow beside a base of so many bytes."""
+    return max(SMALLEST_LIMIT, _LIMIT_BASES * base)
 
 
 class Identity:

@@ -171,19 +171,20 @@ class Journal:
 
     # -- writing, with the writer lock held --------------------------------------------------------------------
 
-    def write(self, frame: bytes, position: int) -> None:
-        """Write a frame where the last commit ended.
+    def write(self, frame: list[bytes], position: int, end: int) -> None:
+        """Write a frame, given in pieces, where the last commit ended.
 
         Raises:
             OSError: if the disk refuses; the caller takes back what may have been written.
 
         """
-        end = position + len(frame)
         if end > self._reserved:
             self._reserve(end)
-        written = os.pwrite(self._descriptor, frame, position)
-        if written < len(frame):
-            write_all(self._descriptor, frame[written:], position + written)
+        for piece in frame:
+            written = os.pwrite(self._descriptor, piece, position)
+            if written < len(piece):
+                write_all(self._descriptor, piece[written:], position + written)
+            position += len(piece)
 
     def _reserve(self, end: int) -> None:
         size = end + min(end, _GREATEST_RESERVE)

@@ -17,7 +17,7 @@ from pronto_lmdb.identity import State
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     Change = tuple[bytes, bytes | None]
 
@@ -41,8 +41,8 @@ FRAME_OVERHEAD = _FRAME.size + _CHECKSUM.size
 _STATE = Struct(">BBIQI")
 _NO_LINK = bytes(16)
 
-# msgpack packs a list as one piece of memory; many small pieces are as fast and never too large.
-_CHANGES_EACH = 4096
+# Changes are packed in pieces of so many: memory of that size is at hand, and nothing is copied to make one of all.
+_CHANGES_EACH = 256
 
 
 class Header:
@@ -96,8 +96,8 @@ class Header:
         raise CorruptStoreError(f"{place} has no valid header.", "Restore the address from a snapshot.")
 
 
-def encode_frame(checksum: int, state: State, changes: list[Change]) -> tuple[bytes, int]:
-    """Return the frame of one commit, and its checksum.
+def encode_frame(checksum: int, state: State, changes: Sequence[Change]) -> tuple[list[bytes], int]:
+    """Return the frame of one commit, in pieces, and its checksum.
 
     Args:
         checksum: of the frame before it.
@@ -108,12 +108,16 @@ def encode_frame(checksum: int, state: State, changes: list[Change]) -> tuple[by
     fixed = _STATE.pack(state.status, state.level, state.generation, state.expiring, state.namespaces)
     if len(changes) <= _CHANGES_EACH:
         payload = fixed + packb(changes)
-    else:
-        pieces = [packb(changes[at : at + _CHANGES_EACH]) for at in range(0, len(changes), _CHANGES_EACH)]
-        payload = fixed + b"".join(pieces)
-    head = _FRAME.pack(FRAME_MAGIC, len(payload), state.revision)
-    checksum = crc32(payload, crc32(head, checksum))
-    return b"%b%b%b" % (head, _CHECKSUM.pack(checksum), payload), checksum
+        head = _FRAME.pack(FRAME_MAGIC, len(payload), state.revision)
+        checksum = crc32(payload, crc32(head, checksum))
+        return [b"%b%b%b" % (head, _CHECKSUM.pack(checksum), payload)], checksum
+    pieces = [fixed]
+    pieces += [packb(changes[at : at + _CHANGES_EACH]) for at in range(0, len(changes), _CHANGES_EACH)]
+    head = _FRAME.pack(FRAME_MAGIC, sum(map(len, pieces)), state.revision)
+    checksum = crc32(head, checksum)
+    for piece in pieces:
+        checksum = crc32(piece, checksum)
+    return [head, _CHECKSUM.pack(checksum), *pieces], checksum
 
 
 def head_of(stored: bytes) -> tuple[int, int, int] | None:

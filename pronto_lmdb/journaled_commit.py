@@ -160,10 +160,10 @@ class JournaledCommit(Commit):
             self._anchor()
         journal, start, number = self._journal, state.end, self.txn.id()
         frame, checksum = encode_frame(state.checksum, state, self._log)
-        state.end = end = start + len(frame)
+        state.end = end = start + sum(map(len, frame))
         state.checksum = checksum
         try:
-            journal.write(frame, start)
+            journal.write(frame, start, end)
             self._publish_view()
         except OSError as error:
             self._take_back(start)

@@ -22,7 +22,7 @@ from pronto_lmdb.environment import LOCK_FILE, MAX_READERS, MIB
 from pronto_lmdb.errors import CorruptStoreError, LockTimeoutError, ReadOnlyError
 from pronto_lmdb.files import PRIVATE_DIRECTORY, PRIVATE_FILE, FileLock, flush_data, remove_tree
 from pronto_lmdb.genesis import batches, write_genesis
-from pronto_lmdb.identity import OFF, SMALLEST_LIMIT, Identity, State
+from pronto_lmdb.identity import OFF, Identity, State, limit_beside
 from pronto_lmdb.journal import NEW_JOURNAL, PREFIX, journal_name
 from pronto_lmdb.journal_format import HEADER_SIZE, Header, frames
 from pronto_lmdb.marker import is_marked, mark
@@ -142,7 +142,7 @@ def _rebuild(directory: Directory) -> tuple[Header, State, int]:
             state.journal, state.end, state.checksum = header.journal, HEADER_SIZE, header.checksum()
         state.anchored, state.previous = False, None
         base = directory.stat(BASE)
-        state.limit = max(SMALLEST_LIMIT, 0 if base is None else base.st_size)
+        state.limit = limit_beside(0 if base is None else base.st_size)
         store_state(handle, state)
         return header, state, replayed
     finally:

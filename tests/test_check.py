@@ -748,7 +748,6 @@ def test_checks_beside_writers_and_everything_that_happens_to_addresses(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("pronto_lmdb.identity.SMALLEST_LIMIT", 16 * 1024)
-    monkeypatch.setattr("pronto_lmdb.checkpoint.SMALLEST_LIMIT", 16 * 1024)
     ended = Event()
 
     def repeat(work: Callable[[Store, int], object]) -> None:

@@ -39,7 +39,7 @@ def journal_of(header: Header, commits: list[Commit]) -> bytes:
     content, checksum = header.encode(), header.checksum()
     for state, log in commits:
         frame, checksum = encode_frame(checksum, state, log)
-        content += frame
+        content += b"".join(frame)
         state.journal, state.end, state.checksum = header.journal, len(content), checksum
     return content
 
@@ -200,12 +200,15 @@ class Written:
     def frame(self, size: int = 10) -> bytes:
         self.revision += 1
         frame, self.checksum = encode_frame(self.checksum, State(revision=self.revision), [(b"key", b"x" * size)])
-        return frame
+        return b"".join(frame)
+
+    def write(self, frame: bytes, position: int) -> None:
+        self.journal.write([frame], position, position + len(frame))
 
     def commit(self, size: int = 10) -> int:
         """Write a frame, commit it, and return where it ends."""
         frame = self.frame(size)
-        self.journal.write(frame, self.end)
+        self.write(frame, self.end)
         self.end += len(frame)
         self.journal.committed = self.end
         return self.end
@@ -314,7 +317,7 @@ def test_a_flush_covers_only_what_was_committed_when_it_began(written: Written, 
 def test_a_frame_that_was_written_and_not_committed_does_not_count_as_flushed(written: Written, disk: Disk) -> None:
     first = written.commit()
     frame = written.frame()
-    written.journal.write(frame, written.end)
+    written.write(frame, written.end)
     written.journal.flush(first)
     assert written.journal.flushed == first
 
@@ -383,14 +386,14 @@ def test_a_journal_is_continued_only_if_it_is_what_the_last_commit_names(
 def test_a_frame_that_is_taken_back_is_never_read_again(written: Written) -> None:
     written.commit()
     start, frame = written.end, written.frame(5_000)
-    written.journal.write(frame, start)
+    written.write(frame, start)
     assert written.revisions() == [1, 2]
     written.journal.take_back(start)
     assert written.revisions() == [1]
 
 
 def test_taking_back_is_flushed_before_it_is_reported(written: Written, disk: Disk) -> None:
-    written.journal.write(written.frame(), written.end)
+    written.write(written.frame(), written.end)
     written.journal.take_back(written.end)
     assert disk.flushes == 1
 
@@ -399,7 +402,7 @@ def test_a_frame_that_cannot_be_taken_back_spoils_the_journal(
     directory: Directory, written: Written, disk: Disk
 ) -> None:
     end = written.commit()
-    written.journal.write(written.frame(), end)
+    written.write(written.frame(), end)
     disk.error = errno.EIO
     with pytest.raises(OSError):
         written.journal.take_back(end)
@@ -412,7 +415,7 @@ def test_a_frame_replaces_the_half_of_one_that_a_killed_process_left(written: Wr
     written.commit()
     checksum = written.checksum
     half = written.frame(3_000)
-    written.journal.write(half[: len(half) // 2], written.end)
+    written.write(half[: len(half) // 2], written.end)
     written.checksum, written.revision = checksum, 1
     written.commit()
     written.commit()

@@ -371,7 +371,7 @@ def test_a_frame_follows_only_the_one_it_was_written_behind():
         last = checksum
         for state.revision in (1, 2, 3):
             frame, last = encode_frame(last, state, [(b"key", value)])
-            written.append(frame)
+            written.append(b"".join(frame))
 
     def replayed(*parts):
         content = header.encode() + b"".join(parts)
