@@ -80,7 +80,7 @@ class JournaledCommit(Commit):
             self._seconds = self._interval()  # what is wrong with it refuses the write before it happens
         self._position = state.end
         # Others wrote before, and will again: they need not search the journal for its end.
-        self._must_record = state is not cached
+        self._must_record = state is not cached or state.revision - state.recorded >= _LONGEST_SEARCH
         self._expiring, self._namespaces = state.expiring, state.namespaces
         # While the writer lock is held, the view names exactly what is committed.
         journal.committed = state.end
@@ -187,7 +187,6 @@ class JournaledCommit(Commit):
             or state.level != self._level
             or state.expiring != self._expiring
             or state.namespaces != self._namespaces
-            or state.revision - state.recorded >= _LONGEST_SEARCH
         ):
             state.anchored = state.anchored and self.stays
             self._record_state()

@@ -199,7 +199,9 @@ class Keystore(WriteVerbs):
         if self._store.readonly:
             raise ReadOnlyError("The store was opened read-only.", "Open it without readonly=True.")
         while True:
-            home = self._opened()
+            home = self._home
+            if home is None or home.environment.closed or self._store.closed:
+                home = self._opened()
             if home is None:
                 if not create:
                     return None
@@ -212,6 +214,7 @@ class Keystore(WriteVerbs):
 
     def _commit_to(self, home: Home) -> JournaledCommit:
         environment = home.environment
+        environment.used = True
         if not isinstance(environment, JournaledEnvironment):
             # Release 0.1 wrote it, and nobody gave it a journal, because it cannot be written.
             raise ReadOnlyError(f"{self.address} cannot be written.", "Check its owner and permissions.")

@@ -14,7 +14,6 @@ from contextlib import contextmanager, suppress
 from pronto_lmdb import clock
 from pronto_lmdb.address import Address
 from pronto_lmdb.creation import build, build_registry
-from pronto_lmdb.data_files import DATA_FILE
 from pronto_lmdb.environment import StaleEnvironment
 from pronto_lmdb.errors import (
     AddressExistsError,
@@ -34,6 +33,7 @@ from pronto_lmdb.files import (
 from pronto_lmdb.identity import DELETED, LEVELS, LIVE, OFF, Identity, State
 from pronto_lmdb.journaled import JournaledEnvironment, is_journaled
 from pronto_lmdb.journaled_commit import JournaledCommit
+from pronto_lmdb.places import Places, refuse_nested, refuse_occupied
 from pronto_lmdb.pool import pool
 from pronto_lmdb.record import IDENTITY
 from pronto_lmdb.registry import Placed, Registry, Trashed
@@ -67,6 +67,7 @@ class Lifecycle:
         self._registry = registry
         self._owner = owner
         self._timeout = timeout
+        self._places = Places(layout)
         self._survey = Survey(layout, registry, owner)
         self._steps = {
             "delete": self._finish_delete,
@@ -170,7 +171,7 @@ class Lifecycle:
         address = Address.parse(identity.address)
         home = self._layout.home(address)
         place = home if path is None else path
-        _refuse_occupied(place)
+        refuse_occupied(place)
         state = State(revision=self._registry.floor(identity.address))
         if place == home:
             built = os.path.join(self._layout.pending, identity.id)
@@ -179,7 +180,7 @@ class Lifecycle:
             sync_directory(self._layout.pending)
             self._publish(identity, built, home)
             return home
-        _refuse_nested(place)
+        refuse_nested(place)
         make_directory(os.path.dirname(place))
         built = f"{place}.new-{identity.id}"
         note = os.path.join(self._layout.pending, f"{identity.id}.json")
@@ -240,8 +241,7 @@ class Lifecycle:
             identity = identity.changed(deleted_at=clock.now())
             state = self._reinscribe(note, identity, status=DELETED)
         self._move(note)
-        if not self._layout.is_inside(note["target"]):
-            write_durably(self._pointer(note["trash_id"]), note["target"])
+        self._places.remember_deleted(note["trash_id"], note["target"])
 
         def record(commit: Commit) -> None:
             self._registry.remove_in(commit, note["address"])
@@ -249,7 +249,7 @@ class Lifecycle:
             self._registry.put_trash_in(commit, Trashed(note["trash_id"], identity, note["target"]))
 
         self._registry.change(record)
-        self._forget_place(note["address"])
+        self._places.forget(note["address"])
 
     def undelete(self, address: Address, to: Address) -> None:
         """Bring the newest deletion of ``address`` back under the name ``to``."""
@@ -264,7 +264,7 @@ class Lifecycle:
             target = self._layout.home(to)
             if not self._layout.is_inside(newest.path):
                 target = newest.path.rpartition(TRASH_MARK)[0]
-            _refuse_occupied(target)
+            refuse_occupied(target)
             with self._noted(
                 operation="undelete",
                 address=str(to),
@@ -279,7 +279,7 @@ class Lifecycle:
         if state.status != LIVE:
             identity = identity.changed(address=note["address"], deleted_at=None)
             self._reinscribe(note, identity, status=LIVE, floor=self._registry.floor(note["address"]))
-        self._remember_place(note["address"], note["target"])
+        self._places.remember(note["address"], note["target"])
         self._move(note)
 
         def record(commit: Commit) -> None:
@@ -287,7 +287,7 @@ class Lifecycle:
             self._registry.put_in(commit, Placed(identity, note["target"]))
 
         self._registry.change(record)
-        self._forget_pointer(note["trash_id"])
+        self._places.forget_deleted(note["trash_id"])
 
     # -- rename ------------------------------------------------------------------------------------------------
 
@@ -301,7 +301,7 @@ class Lifecycle:
             target = placed.path
             if self._layout.is_inside(target):
                 target = self._layout.home(to)
-                _refuse_occupied(target)
+                refuse_occupied(target)
             with self._noted(
                 operation="rename", old=str(address), address=str(to), source=placed.path, target=target
             ) as note:
@@ -313,7 +313,7 @@ class Lifecycle:
             identity = identity.changed(address=note["address"])
             floor = self._registry.floor(note["address"])
             state = self._reinscribe(note, identity, status=LIVE, floor=floor)
-        self._remember_place(note["address"], note["target"])
+        self._places.remember(note["address"], note["target"])
         self._move(note)
 
         def record(commit: Commit) -> None:
@@ -322,7 +322,7 @@ class Lifecycle:
             self._registry.put_in(commit, Placed(identity, note["target"]))
 
         self._registry.change(record)
-        self._forget_place(note["old"])
+        self._places.forget(note["old"])
 
     # -- durability --------------------------------------------------------------------------------------------
 
@@ -368,7 +368,7 @@ class Lifecycle:
             for item in doomed:
                 pool.discard_at(item.path)
                 remove_tree(item.path)
-                self._forget_pointer(item.trash_id)
+                self._places.forget_deleted(item.trash_id)
                 self._registry.remove_trash(item.trash_id)
             return len(doomed)
 
@@ -454,35 +454,6 @@ class Lifecycle:
         if note["source"] != note["target"]:
             move(note["source"], note["target"])
 
-    def _pointer(self, trash_id: str) -> str:
-        """Return the file in the trash that tells where a deleted address outside the root lies."""
-        return os.path.join(self._layout.trash, trash_id)
-
-    def _forget_pointer(self, trash_id: str) -> None:
-        with suppress(FileNotFoundError, IsADirectoryError):
-            os.unlink(self._pointer(trash_id))
-
-    def _remember_place(self, address: str, path: str) -> None:
-        if not self._layout.is_inside(path):
-            write_durably(self._layout.place(Address.parse(address)), path)
-
-    def _forget_place(self, address: str) -> None:
-        with suppress(FileNotFoundError):
-            os.unlink(self._layout.place(Address.parse(address)))
-
 
 def _no_delay() -> float:
     return 0.0
-
-
-def _refuse_occupied(path: str) -> None:
-    if os.path.lexists(path) and not (os.path.isdir(path) and not os.listdir(path)):
-        raise AddressExistsError(f"{path} exists and is not an empty directory.", "Move it away.")
-
-
-def _refuse_nested(path: str) -> None:
-    parent = os.path.dirname(path)
-    while parent != os.path.dirname(parent):
-        if os.path.exists(os.path.join(parent, DATA_FILE)):
-            raise AddressExistsError(f"{path} lies inside another environment, {parent}.", "Choose another path.")
-        parent = os.path.dirname(parent)
