@@ -46,12 +46,11 @@ def checkpoint(environment: JournaledEnvironment, state: State, timeout: float) 
     try:
         environment.flush_view()
     except (lmdb.Error, OSError):
-        state.limit *= 2
+        state.limit = _longer(state)
         environment.commit_state(state, timeout)
         raise
-    state.previous = (state.journal, state.end, state.checksum)
     header = Header(os.urandom(16), environment.keystore_id, state.revision, genesis=False)
-    state.journal, state.end, state.checksum = header.journal, HEADER_SIZE, header.checksum()
+    state.point_to((header.journal, HEADER_SIZE, header.checksum()), (state.journal, state.end, state.checksum))
     try:
         environment.commit_state(state, timeout)
     except BaseException:
@@ -60,7 +59,7 @@ def checkpoint(environment: JournaledEnvironment, state: State, timeout: float) 
     try:
         journal = Journal.create(directory, header)
     except BaseException:
-        _undo(environment, state, 2 * state.limit, timeout)
+        _undo(environment, state, timeout, longer=True)
         raise
     try:
         _continue(environment, state, timeout)
@@ -77,8 +76,8 @@ def _continue(environment: JournaledEnvironment, state: State, timeout: float) -
         size = _write_base(environment, directory)
         directory.sync()
     except BaseException:
-        # What made this one fail may not be over soon: the next one waits twice as long.
-        _undo(environment, state, 2 * state.limit, timeout)
+        # What made this one fail may not be over soon.
+        _undo(environment, state, timeout, longer=True)
         raise
     # From here on the mark stays if anything fails: the next writer looks at what came of it.
     directory.rename(NEW_BASE, BASE)
@@ -92,23 +91,29 @@ def resolve(environment: JournaledEnvironment, state: State, timeout: float) -> 
         size = environment.directory.stat(BASE)
         _finish(environment, state, 0 if size is None else size.st_size, timeout)
     else:
-        _undo(environment, state, state.limit, timeout)
+        _undo(environment, state, timeout, longer=False)
 
 
-def _undo(environment: JournaledEnvironment, state: State, limit: int, timeout: float) -> None:
-    """Go on in the old journal."""
+def _undo(environment: JournaledEnvironment, state: State, timeout: float, *, longer: bool) -> None:
+    """Go on in the old journal, for longer than before if the checkpoint has failed."""
     abandoned = state.journal
+    environment.directory.unlink(NEW_BASE)  # first: the commit may need its room
     _go_back(state)
-    state.limit = limit
+    if longer:
+        state.limit = _longer(state)
     environment.commit_state(state, timeout)
-    environment.directory.unlink(NEW_BASE)
-    environment.directory.unlink(journal_name(abandoned))
+    if abandoned != state.journal:
+        environment.directory.unlink(journal_name(abandoned))
 
 
 def _go_back(state: State) -> None:
     assert state.previous is not None
-    state.journal, state.end, state.checksum = state.previous
-    state.previous = None
+    state.point_to(state.previous, None)
+
+
+def _longer(state: State) -> int:
+    """Return a limit that lets the journal grow to twice its present length."""
+    return max(state.limit, 2 * state.end)
 
 
 def _write_base(environment: JournaledEnvironment, directory: Directory) -> int:

@@ -42,7 +42,13 @@ class Directory:
         self.close()
 
     def close(self) -> None:
-        """Give back the lock and the descriptor; idempotent."""
+        """Give back the lock, for the copies that a fork made as well, and the descriptor; idempotent."""
+        if self._descriptor >= 0:
+            unlock(self._descriptor)
+        self.abandon()
+
+    def abandon(self) -> None:
+        """Close the descriptor only, as a fork's child must: the lock is its parent's."""
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1

@@ -16,6 +16,7 @@ from __future__ import annotations
 import os
 import sys
 from _thread import get_ident
+from contextlib import suppress
 from time import monotonic, sleep
 
 import lmdb
@@ -29,7 +30,14 @@ from pronto_lmdb.data_files import (
     is_sound,
     reserve_lock_file,
 )
-from pronto_lmdb.errors import ConflictError, CorruptStoreError, LockTimeoutError, ReadOnlyError, StoreFullError
+from pronto_lmdb.errors import (
+    ConflictError,
+    CorruptStoreError,
+    LockTimeoutError,
+    ProntoError,
+    ReadOnlyError,
+    StoreFullError,
+)
 from pronto_lmdb.files import PRIVATE_FILE
 from pronto_lmdb.identity import Identity, State
 from pronto_lmdb.record import IDENTITY
@@ -214,6 +222,10 @@ class Environment:
     def save(self) -> None:
         """Flush what is not; here nothing ever is."""
 
+    def _is_saved(self) -> bool:
+        """Tell, with nobody inside, whether nothing is left to flush; flush it if need be."""
+        return True
+
     def try_close(self) -> bool:
         """Close the handle unless somebody pins it or writes; tell whether it is closed."""
         if self.closed:
@@ -224,7 +236,7 @@ class Environment:
         try:
             # A reader that pins sets its mark first and then looks at ours, so one of the two always notices.
             self._closing = True
-            if self._pins:
+            if self._pins or (self.owners and not self._is_saved()):
                 self._closing = False
                 return False
             self.epoch += 1
@@ -416,7 +428,8 @@ class Environment:
         """Take back what :meth:`grow` gave to a deletion, if nobody is looking at it."""
         quota = self._quota
         if quota is not None and self._map_size > quota and not self._pins:
-            self._resize(quota, 0)
+            with suppress(ProntoError, lmdb.Error):  # next time, then: what was deleted is committed
+                self._resize(quota, 0)
 
     def _adopt_size(self) -> None:
         """Follow a file that another process let grow; other writers of this process are kept out."""

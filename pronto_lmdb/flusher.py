@@ -35,12 +35,21 @@ class Flusher:
             self._due.setdefault(journal, monotonic() + interval)
             with suppress(RuntimeError):  # it is awake
                 self._wake.release()  # it may be asleep for longer
-            if not self._alive:
-                self._alive = True
-                start_new_thread(self._run, ())
+            if not self._alive and not self._start():
+                self._due.pop(journal, None)
             if not self._registered:
                 self._registered = True
                 atexit.register(self.flush_all)
+        if journal not in self._due:
+            self._flush([journal])
+
+    def _start(self) -> bool:
+        try:
+            start_new_thread(self._run, ())
+        except RuntimeError:  # the process may have no more threads: each write is flushed at once then
+            return False
+        self._alive = True
+        return True
 
     def forget(self, journal: Journal) -> None:
         """Leave a journal alone: it is flushed, or about to be closed."""

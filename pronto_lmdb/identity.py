@@ -215,6 +215,10 @@ class State:
             return state
         return cls._decode_plain(stored, place)
 
+    def point_to(self, position: tuple[bytes, int, int], previous: tuple[bytes, int, int] | None) -> None:
+        """Name another position in another journal, and the one to go back to."""
+        (self.journal, self.end, self.checksum), self.previous = position, previous
+
     @classmethod
     def read(cls, txn: lmdb.Transaction[bytes], place: str, transaction: int) -> State:
         """Return the state that a transaction shows.

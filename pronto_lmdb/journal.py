@@ -144,6 +144,11 @@ class Journal:
                 os.close(self._descriptor)
                 self._descriptor = -1
 
+    def __del__(self) -> None:
+        # Ctrl-C may come before anybody else knows it.
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+
     def abandon(self) -> None:
         """Close a fork's copy; a flush in the parent may hold the lock of this object."""
         os.close(self._descriptor)
@@ -201,12 +206,17 @@ class Journal:
             OSError: if the disk refuses; the journal is spoiled then.
 
         """
-        try:
-            write_all(self._descriptor, _NO_FRAME, position)
-            flush_data(self._descriptor)
-        except OSError:
-            self._spoil()
-            raise
+        # Like any other flush: its failure may be that of another one, which would not be told of it any more.
+        with self._flushing:
+            self._share()
+            try:
+                write_all(self._descriptor, _NO_FRAME, position)
+                flush_data(self._descriptor)
+            except OSError:
+                self._spoil()
+                raise
+            finally:
+                unlock(self._descriptor)
 
     # -- flushing ----------------------------------------------------------------------------------------------
 

@@ -43,6 +43,11 @@ _NO_LINK = bytes(16)
 
 # Changes are packed in pieces of so many: memory of that size is at hand, and nothing is copied to make one of all.
 _CHANGES_EACH = 256
+# A commit of more than this many bytes is packed change by change: no piece is larger than the largest value.
+_LARGE = 64 * 1024 * 1024
+# What a reader takes at once, and what it must be able to hold: more than the largest value there can be.
+_FED_EACH = 16 * 1024 * 1024
+_LARGEST_PIECE = 2**33
 
 
 class Header:
@@ -106,13 +111,15 @@ def encode_frame(checksum: int, state: State, changes: Sequence[Change]) -> tupl
 
     """
     fixed = _STATE.pack(state.status, state.level, state.generation, state.expiring, state.namespaces)
-    if len(changes) <= _CHANGES_EACH:
+    size = 0 if len(changes) == 1 else sum(len(value) for _, value in changes if value)
+    if len(changes) <= _CHANGES_EACH and size <= _LARGE:
         payload = fixed + packb(changes)
         head = _FRAME.pack(FRAME_MAGIC, len(payload), state.revision)
         checksum = crc32(payload, crc32(head, checksum))
         return [b"%b%b%b" % (head, _CHECKSUM.pack(checksum), payload)], checksum
     pieces = [fixed]
-    pieces += [packb(changes[at : at + _CHANGES_EACH]) for at in range(0, len(changes), _CHANGES_EACH)]
+    each = _CHANGES_EACH if size <= _LARGE else 1
+    pieces += [packb(changes[at : at + each]) for at in range(0, len(changes), each)]
     head = _FRAME.pack(FRAME_MAGIC, sum(map(len, pieces)), state.revision)
     checksum = crc32(head, checksum)
     for piece in pieces:
@@ -150,10 +157,11 @@ class Frame:
 
     def changes(self) -> Iterator[Change]:
         """Yield keys and their new entries in order; ``None`` removes one."""
-        unpacker = Unpacker(max_buffer_size=0, use_list=False)
-        unpacker.feed(self._changes)
-        for piece in unpacker:
-            yield from piece
+        unpacker = Unpacker(max_buffer_size=_LARGEST_PIECE, use_list=False)
+        for at in range(0, len(self._changes), _FED_EACH):
+            unpacker.feed(self._changes[at : at + _FED_EACH])
+            for piece in unpacker:
+                yield from piece
 
 
 def frames(content: memoryview, header: Header) -> Iterator[Frame]:

@@ -140,6 +140,18 @@ class JournaledEnvironment(Environment):
                 return False
         return super().try_close()
 
+    def _is_condemned(self) -> bool:
+        return boot_id() is not None and not is_marked(self.directory)
+
+    def _is_saved(self) -> bool:
+        journal = self.journal
+        try:
+            if journal is not None:
+                journal.flush(journal.owed)
+        except OSError:
+            return False
+        return True
+
     def _dispose(self) -> None:
         super()._dispose()
         if self.journal is not None:
@@ -151,7 +163,7 @@ class JournaledEnvironment(Environment):
         """Give up what a fork inherited: the child's descriptors, so that the parent's locks are only its own."""
         if self.journal is not None:
             self.journal.abandon()
-        self.directory.close()
+        self.directory.abandon()
         return super().abandon()
 
     # -- with the writer lock held -----------------------------------------------------------------------------
@@ -179,6 +191,7 @@ class JournaledEnvironment(Environment):
             StoreFullError: if the disk refuses; reading goes on.
 
         """
+        self.cached_state = None
         try:
             if state.previous is not None:
                 resolve(self, state, timeout)
@@ -190,6 +203,8 @@ class JournaledEnvironment(Environment):
             if not state.located and journal is not None and journal.id == state.journal:
                 journal.locate(state)
             if not self.is_settled(state):
+                if self._is_condemned():
+                    raise StaleEnvironment
                 self.checkpoint(state, timeout)
             self.cached_state = state
         except (lmdb.Error, OSError) as error:
@@ -202,7 +217,10 @@ class JournaledEnvironment(Environment):
             OSError, lmdb.Error: if the disk refuses; the old journal goes on then.
 
         """
+        # On the way the state says what is not so yet, and whoever is interrupted may leave it like that.
+        self.cached_state = None
         self._take(checkpoint(self, state, timeout))
+        self.cached_state = state
 
     def _take(self, journal: Journal) -> None:
         replaced, self.journal = self.journal, journal
@@ -235,7 +253,7 @@ class JournaledEnvironment(Environment):
             OSError, lmdb.Error: if the disk refuses, or has refused another process before.
 
         """
-        if boot_id() is not None and not is_marked(self.directory):
+        if self._is_condemned():
             raise OSError(EIO, "what was written to the view may be lost")
         try:
             self.handle.sync(True)
@@ -265,5 +283,5 @@ class JournaledEnvironment(Environment):
         """Tell whether a checkpoint has made durable what a journal could not."""
         with suppress(StaleEnvironment):
             state = self.read(lambda txn: State.read(txn, self.path, txn.id()))
-            return state.journal != journal.id and state.previous is None
+            return journal.id != state.journal and (state.previous is None or journal.id != state.previous[0])
         return False

@@ -160,7 +160,7 @@ class Pool:
             if identify(path) != file:
                 return None
             raise
-        if environment.file is None or identify(path) != environment.file:
+        if environment.file is None or environment.file in self._open or identify(path) != environment.file:
             environment.try_close()
             return None
         self._open[environment.file] = environment

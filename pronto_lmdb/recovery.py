@@ -14,12 +14,12 @@ from time import monotonic, sleep
 
 import lmdb
 
-from pronto_lmdb.checkpoint import BASE, NEW_BASE, holds_truth, remove_other_journals
+from pronto_lmdb.checkpoint import BASE, NEW_BASE, holds_truth, read_base_state, remove_other_journals
 from pronto_lmdb.creation import open_private, store, store_state
 from pronto_lmdb.data_files import DATA_FILE, LOCK_TABLE, damage, is_sound
 from pronto_lmdb.directory import Directory
 from pronto_lmdb.environment import LOCK_FILE, MAX_READERS, MIB
-from pronto_lmdb.errors import CorruptStoreError, LockTimeoutError, ReadOnlyError
+from pronto_lmdb.errors import CorruptStoreError, LockTimeoutError, ReadOnlyError, StoreFullError
 from pronto_lmdb.files import PRIVATE_DIRECTORY, PRIVATE_FILE, FileLock, flush_data, remove_tree
 from pronto_lmdb.genesis import batches, write_genesis
 from pronto_lmdb.identity import OFF, Identity, State, limit_beside
@@ -104,11 +104,7 @@ def recover(directory: Directory) -> None:
     for leftover in (NEW_BASE, NEW_JOURNAL):
         directory.unlink(leftover)
     remove_tree(directory.place(REBUILD))
-    try:
-        header, state, replayed = _rebuild(directory)
-    except BaseException:
-        remove_tree(directory.place(REBUILD))
-        raise
+    header, state, replayed = _rebuilt(directory)
     _settle_journal(directory, header, state)
     remove_other_journals(directory, header.journal)
     directory.unlink(LOCK_TABLE)
@@ -119,6 +115,31 @@ def recover(directory: Directory) -> None:
         remove_tree(directory.place(REBUILD))
     mark(directory)
     _log(directory, replayed)
+
+
+def _rebuilt(directory: Directory) -> tuple[Header, State, int]:
+    try:
+        return _rebuild(directory)
+    except (lmdb.Error, OSError) as error:
+        remove_tree(directory.place(REBUILD))
+        if not isinstance(translated(error, directory.path), StoreFullError) or not _drop_view(directory):
+            raise
+    except BaseException:
+        remove_tree(directory.place(REBUILD))
+        raise
+    return _rebuild(directory)
+
+
+def _drop_view(directory: Directory) -> bool:
+    """Give the room of the old view back, unless it may be newer than base and journal; tell whether there was any."""
+    state = read_base_state(directory)
+    header = header_behind(directory, state)
+    for frame in frames(content_of(directory, journal_name(header.journal)), header):
+        state = frame.state
+    if state is None or state.level == OFF or directory.stat(DATA_FILE) is None:
+        return False
+    directory.unlink(DATA_FILE)
+    return True
 
 
 def _log(directory: Directory, replayed: int) -> None:
