@@ -117,7 +117,8 @@ def _longer(state: State) -> int:
 
 
 def _write_base(environment: JournaledEnvironment, directory: Directory) -> int:
-    descriptor = directory.open(NEW_BASE, os.O_RDWR | os.O_CREAT | os.O_TRUNC)
+    directory.unlink(NEW_BASE)  # a flush of it may have failed, and would not say so again
+    descriptor = directory.open(NEW_BASE, os.O_RDWR | os.O_CREAT | os.O_EXCL)
     try:
         copy_compact(environment.handle, descriptor)
         flush_data(descriptor)

@@ -16,7 +16,7 @@ from pronto_lmdb.errors import CorruptStoreError, LockTimeoutError, StoreFullErr
 from pronto_lmdb.flusher import flusher
 from pronto_lmdb.identity import FULL, State
 from pronto_lmdb.journal import Journal
-from pronto_lmdb.marker import MARKER, boot_id, is_marked
+from pronto_lmdb.marker import MARKER, boot_id, doubt, is_doubtful, is_marked
 from pronto_lmdb.record import STATE
 from pronto_lmdb.translation import translated
 
@@ -80,7 +80,7 @@ class JournaledEnvironment(Environment):
         try:
             if boot_id() is None:
                 self._stay_alone()
-            elif not (self.directory.enter() and is_marked(self.directory)):
+            elif not self._is_joined():
                 raise ViewLostError(path)
             super().__init__(path, self.directory.place("."))
         except CorruptStoreError as error:
@@ -93,6 +93,16 @@ class JournaledEnvironment(Environment):
             self.directory.close()
             raise
 
+    def _is_joined(self) -> bool:
+        """Share the directory with others who use the view; tell whether it can be used."""
+        directory = self.directory
+        if directory.enter() and is_doubtful(directory):
+            directory.leave()
+            if directory.seclude():
+                self._recover()
+            directory.leave()
+        return directory.enter() and is_marked(directory)
+
     def _stay_alone(self) -> None:
         """Where nothing names the boot of the system, trust no view that was closed, and share none."""
         if not self.directory.seclude():
@@ -100,7 +110,10 @@ class JournaledEnvironment(Environment):
                 f"{self.directory.path} is open in another process.",
                 "This system does not tell its boots apart: one process at a time can use an address.",
             )
-        from pronto_lmdb.recovery import recover
+        self._recover()
+
+    def _recover(self) -> None:
+        from pronto_lmdb.recovery import recover  # seldom needed, and heavy
 
         recover(self.directory)
 
@@ -113,12 +126,8 @@ class JournaledEnvironment(Environment):
 
     def _refuse_truncated(self) -> None:
         if self._is_truncated():
-            self.condemn()
+            self.directory.unlink(MARKER)
             raise ViewLostError(self.path)
-
-    def condemn(self) -> None:
-        """Let nobody open this view any more; whoever has it open goes on."""
-        self.directory.unlink(MARKER)
 
     def save(self) -> None:
         """Flush what was acknowledged before it was flushed.
@@ -139,9 +148,6 @@ class JournaledEnvironment(Environment):
             if self.owners:
                 return False
         return super().try_close()
-
-    def _is_condemned(self) -> bool:
-        return boot_id() is not None and not is_marked(self.directory)
 
     def _is_saved(self) -> bool:
         journal = self.journal
@@ -203,8 +209,6 @@ class JournaledEnvironment(Environment):
             if not state.located and journal is not None and journal.id == state.journal:
                 journal.locate(state)
             if not self.is_settled(state):
-                if self._is_condemned():
-                    raise StaleEnvironment
                 self.checkpoint(state, timeout)
             self.cached_state = state
         except (lmdb.Error, OSError) as error:
@@ -253,12 +257,12 @@ class JournaledEnvironment(Environment):
             OSError, lmdb.Error: if the disk refuses, or has refused another process before.
 
         """
-        if self._is_condemned():
+        if boot_id() is not None and (is_doubtful(self.directory) or not is_marked(self.directory)):
             raise OSError(EIO, "what was written to the view may be lost")
         try:
             self.handle.sync(True)
         except lmdb.Error:
-            self.condemn()
+            doubt(self.directory)
             raise
 
     # -- without the writer lock -------------------------------------------------------------------------------

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 MARKER = "marker"
 BOOT_ID_FILE = "/proc/sys/kernel/random/boot_id"
 
+_DOUBT = b"doubtful\n"
+
 _known_boot: list[str | None] = []
 
 
@@ -43,7 +45,22 @@ def _read_boot_id() -> str | None:
 def is_marked(directory: Directory) -> bool:
     """Tell whether the view in a directory was made in this boot, here, and is whole."""
     boot, file = boot_id(), directory.stat(DATA_FILE)
-    return boot is not None and file is not None and directory.read(MARKER) == _content(boot, file)
+    return boot is not None and file is not None and (directory.read(MARKER) or b"").startswith(_content(boot, file))
+
+
+def is_doubtful(directory: Directory) -> bool:
+    """Tell whether what was written to the view of a directory may be lost."""
+    return (directory.read(MARKER) or b"").endswith(_DOUBT)
+
+
+def doubt(directory: Directory) -> None:
+    """Note that the system could not write all of a view to the disk: it is good only as long as it is in memory.
+
+    Whoever has it open goes on, others may join them, and whoever comes when nobody is inside makes it anew.
+    """
+    content = directory.read(MARKER)
+    if content is not None and not content.endswith(_DOUBT):
+        directory.write(MARKER, content + _DOUBT)
 
 
 def mark(directory: Directory) -> None:

@@ -25,7 +25,7 @@ from pronto_lmdb.genesis import batches, write_genesis
 from pronto_lmdb.identity import OFF, Identity, State, limit_beside
 from pronto_lmdb.journal import NEW_JOURNAL, PREFIX, journal_name
 from pronto_lmdb.journal_format import HEADER_SIZE, Header, frames
-from pronto_lmdb.marker import is_marked, mark
+from pronto_lmdb.marker import is_doubtful, is_marked, mark
 from pronto_lmdb.record import IDENTITY, STATE
 from pronto_lmdb.translation import translated
 
@@ -71,11 +71,14 @@ def _is_made_by_others(directory: Directory, timeout: float) -> bool:
     deadline = monotonic() + timeout
     while True:
         if directory.enter():
-            if is_marked(directory):
+            if is_marked(directory) and not is_doubtful(directory):
                 return True
             directory.leave()
         if directory.seclude():
-            return is_marked(directory)
+            return is_marked(directory) and not is_doubtful(directory)
+        if is_marked(directory):
+            sleep(_PAUSE)  # they may be looking, too
+            return True  # doubtful, and good while others are inside
         if monotonic() >= deadline:
             raise LockTimeoutError(
                 f"{directory.path} must be recovered, and other processes still have it open.",
@@ -190,8 +193,9 @@ def open_base(directory: Directory, place: str) -> tuple[lmdb.Environment, State
         copy = os.path.join(place, DATA_FILE)
         os.close(os.open(copy, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, PRIVATE_FILE))  # as private as all files here
         shutil.copyfile(directory.place(BASE), copy)
-        if damage(copy) is not None:  # LMDB would abort the process
-            raise CorruptStoreError(f"{directory.path}/{BASE} is damaged.", _RESTORE)
+        found = damage(copy)
+        if found is not None:  # LMDB would abort the process
+            raise CorruptStoreError(f"{directory.path}/{BASE} is damaged: {found}.", _RESTORE)
     handle = open_private(place, 2 * (MIB if base is None else base.st_size + MIB))
     try:
         return handle, None if base is None else _stored_state(handle, directory)

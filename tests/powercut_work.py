@@ -16,7 +16,7 @@ import lmdb
 from powercut_log import FlushErrors, Log, Observer, replace_everywhere
 
 import pronto_lmdb
-from pronto_lmdb import checkpoint, creation, environment, identity, recovery
+from pronto_lmdb import checkpoint, creation, environment, identity, marker, recovery
 from pronto_lmdb.commit import Commit
 from pronto_lmdb.identity import LEVELS, OFF, State
 from pronto_lmdb.journaled import JournaledEnvironment
@@ -76,7 +76,7 @@ class Witness:
 
         def flush_view(opened, original=JournaledEnvironment.flush_view):
             if witness.observer.fails("flush of the view"):
-                opened.condemn()
+                marker.doubt(opened.directory)
                 raise lmdb.DiskError("Input/output error (injected)")
             original(opened)
 

@@ -473,6 +473,17 @@ def test_a_view_with_a_damaged_identity_is_made_anew_before_it_is_looked_at(root
     assert checked(root) == []
 
 
+@both
+def test_a_shorter_value_in_the_pages_of_a_longer_one_is_no_damage(root: Path, deep: bool) -> None:
+    with pronto_lmdb.open(root) as store, store["a"].transaction() as transaction:
+        for size in (9000, 3000, 4500):
+            transaction.update({f"k{number}": b"x" * size for number in range(5)})
+    with pronto_lmdb.open(root) as store:
+        store.set_durability("a", "off")
+        store.set_durability("a", "full")  # with a base
+    assert checked(root, deep=deep) == []
+
+
 # -- places ----------------------------------------------------------------------------------------------------------
 
 
