@@ -86,6 +86,10 @@ class Directory:
         except FileNotFoundError:
             return None
 
+    def has(self, name: str) -> bool:
+        """Tell whether there is a file of a name inside, without a look at the file itself."""
+        return os.access(name, os.F_OK, dir_fd=self._descriptor)
+
     def names(self) -> list[str]:
         """Return the names of all files inside."""
         return os.listdir(self._descriptor)

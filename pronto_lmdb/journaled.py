@@ -183,8 +183,12 @@ class JournaledEnvironment(Environment):
             and journal.id == state.journal
             and not journal.spoiled
             and state.previous is None
-            and (state.level != FULL or journal.is_in_place(state.end))
+            and (state.level != FULL or self._is_in_place(journal, state.end))
         )
+
+    def _is_in_place(self, journal: Journal, end: int) -> bool:
+        """Tell whether nobody has removed or cut the journal by hand."""
+        return self.directory.has(journal.name) and journal.reaches(end)
 
     def settle(self, state: State, timeout: float) -> None:
         """End what a killed process left, open the journal, replace an unusable one; no transaction is open.
@@ -201,7 +205,8 @@ class JournaledEnvironment(Environment):
         try:
             if state.previous is not None:
                 resolve(self, state, timeout)
-            if self.journal is None or self.journal.id != state.journal or not self.journal.is_in_place(state.end):
+            journal = self.journal
+            if journal is None or journal.id != state.journal or not self._is_in_place(journal, state.end):
                 opened = Journal.open(self.directory, state.journal, state.end, timeout)
                 if opened is not None:
                     self._take(opened)

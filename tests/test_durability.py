@@ -1296,15 +1296,13 @@ def test_a_journal_harmed_by_hand_is_replaced_by_the_next_writer(root: Path, har
         assert dict(store["a"]) == {"one": 1, "two": 2, "three": 3}
 
 
-@pytest.mark.parametrize("harm", HARM.values(), ids=HARM)
-def test_a_journal_harmed_by_hand_under_an_open_store_is_replaced_by_the_next_write(
-    root: Path, harm: Callable[[Path], object]
-) -> None:
+@pytest.mark.parametrize("harm", ["removed", "emptied", "truncated"])
+def test_a_journal_harmed_by_hand_under_an_open_store_is_replaced_by_the_next_write(root: Path, harm: str) -> None:
     with pronto_lmdb.open(root) as store:
         store["a"].update({"one": 1})
         store["a"].update({"two": 2})
         (journal,) = home(root).glob("journal-*")
-        harm(journal)
+        HARM[harm](journal)
         store["a"]["three"] = 3
     lose_power(root)
     with pronto_lmdb.open(root) as store:
