@@ -23,6 +23,7 @@ from pronto_lmdb import InvalidValueError, KeyNotFoundError, LockTimeoutError, S
 from pronto_lmdb import checkpoint as checkpoint_module
 from pronto_lmdb import journal as journal_module
 from pronto_lmdb.files import flush_data
+from pronto_lmdb.journaled import JournaledEnvironment
 from pronto_lmdb.pool import pool
 
 if TYPE_CHECKING:
@@ -1344,3 +1345,38 @@ def test_writers_that_change_nothing_get_through_while_others_read_all_the_time(
         for thread in readers:
             thread.join(PATIENCE)
     assert wrong == []
+
+
+# -- closing beside a writer ---------------------------------------------------------------------------------------
+
+
+def test_what_is_written_while_an_address_is_closed_to_make_room_is_flushed(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flushed: list[int] = []
+    save, flush = JournaledEnvironment.save, journal_module.flush_data
+
+    def save_and_be_late(environment: JournaledEnvironment) -> None:
+        save(environment)
+        monkeypatch.setattr(JournaledEnvironment, "save", save)
+        writer = threading.Thread(target=lambda: keystore.put("late", 1))
+        writer.start()
+        writer.join()
+        flushed.clear()
+
+    def flush_and_tell(descriptor: int) -> None:
+        flush(descriptor)
+        flushed.append(descriptor)
+
+    with pronto_lmdb.open(root, durability="normal") as store:
+        store.config["flush_interval"] = "3600"
+        keystore = store["a"]
+        keystore["early"] = 1
+        keystore.sync()
+        monkeypatch.setattr(journal_module, "flush_data", flush_and_tell)
+        monkeypatch.setattr(JournaledEnvironment, "save", save_and_be_late)
+        (environment,) = (opened for opened in pool.environments() if opened.is_keystore)
+        pool.discard(environment)
+        assert environment.closed
+        assert flushed
+        assert dict(keystore) == {"early": 1, "late": 1}
