@@ -17,7 +17,6 @@ from pronto_lmdb.address import Address
 from pronto_lmdb.data_files import identify
 from pronto_lmdb.environment import StaleEnvironment
 from pronto_lmdb.errors import InvalidAddressError, LockTimeoutError, ProntoError
-from pronto_lmdb.files import FileLock
 from pronto_lmdb.identity import DELETED, LIVE
 from pronto_lmdb.inspection import damaged_files, inspect
 from pronto_lmdb.pool import pool
@@ -111,6 +110,9 @@ class Checker:
     def _look_at_trashed(self, path: str) -> None:
         # A purge must not meet anybody who makes a view anew in what it is removing.
         problems = self._damage(path, self._undisturbed)
+        if problems:
+            with self._undisturbed():
+                problems = self._damage(path)  # half of it may have been purged
         self._problems += [Problem(self._deleted(path), _IN_TRASH + text) for text in problems]
         if not problems:
             look = partial(self._trash_problems, path)
@@ -237,17 +239,11 @@ class Checker:
     @contextmanager
     def _undisturbed(self) -> Iterator[None]:
         """Keep other operations on addresses out, if that is possible for this user and within the time-out."""
-        lock = FileLock(self._layout.lifecycle_lock)
-        pool.passing_locks.add(lock)
-        try:
+        with pool.passing(self._layout.lifecycle_lock) as lock:
             if os.access(lock.path, os.W_OK):
                 with suppress(LockTimeoutError):
                     lock.acquire(self._timeout)
             yield
-        finally:
-            lock.release()
-            lock.close()
-            pool.passing_locks.discard(lock)
 
 
 def _address(identity: Identity) -> Address | None:

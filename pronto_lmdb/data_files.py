@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 
-from pronto_lmdb.files import PRIVATE_FILE, reserve
+from pronto_lmdb.files import PRIVATE_FILE
 from pronto_lmdb.translation import translated
 
 DATA_FILE = "data.mdb"
@@ -99,7 +100,8 @@ def reserve_lock_file(path: str) -> None:
         descriptor = os.open(name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, PRIVATE_FILE)
         try:
             # Reserved, not written: another process may be using the file already.
-            reserve(descriptor, 0, _RESERVED_LOCK_BYTES)
+            with suppress(AttributeError):  # macOS and Windows
+                os.posix_fallocate(descriptor, 0, _RESERVED_LOCK_BYTES)
         finally:
             os.close(descriptor)
     except OSError as error:

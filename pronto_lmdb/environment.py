@@ -236,7 +236,7 @@ class Environment:
         try:
             # A reader that pins sets its mark first and then looks at ours, so one of the two always notices.
             self._closing = True
-            if self._pins or (self.owners and not self._is_saved()):
+            if self._pins or (not self._is_saved() and self.owners):
                 self._closing = False
                 return False
             self.epoch += 1

@@ -129,17 +129,6 @@ def move(source: str, target: str) -> None:
         raise translated(error, source) from error
 
 
-def reserve(descriptor: int, position: int, size: int) -> None:
-    """Reserve room in a file, where the system can; what is there already stays.
-
-    Raises:
-        OSError: if there is no room.
-
-    """
-    with suppress(AttributeError):  # macOS and Windows
-        os.posix_fallocate(descriptor, position, size)
-
-
 def write_all(descriptor: int, content: bytes, position: int) -> None:
     """Write all of some bytes at a position: one call moves at most 2 GiB, and a full disk or a signal less."""
     written = os.pwrite(descriptor, content, position)

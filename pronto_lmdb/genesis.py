@@ -39,7 +39,7 @@ def write_genesis(
 
     Args:
         directory: where.
-        name: of the file; ``None`` names it after its id.
+        name: of the file.
         identity: of the keystore.
         state: what holds after the last frame, but for position and level, which are set.
         content: the entries, in pieces.

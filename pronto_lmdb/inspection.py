@@ -20,7 +20,7 @@ from pronto_lmdb.identity import LEVELS, OFF, Identity
 from pronto_lmdb.journal import journal_name
 from pronto_lmdb.journal_format import HEADER_SIZE, SPOILED_AT
 from pronto_lmdb.journaled import JournaledEnvironment
-from pronto_lmdb.marker import boot_id, is_marked
+from pronto_lmdb.marker import LOST, boot_id, trust
 from pronto_lmdb.moment import Moment
 from pronto_lmdb.record import (
     EXPIRY,
@@ -81,7 +81,7 @@ def damaged_files(path: str) -> list[str]:
         found = {}
         if directory.stat(BASE) is not None:
             found[BASE] = damage(directory.place(BASE))
-        if directory.stat(DATA_FILE) is not None and (is_marked(directory) or not holds_truth(directory.names())):
+        if directory.stat(DATA_FILE) is not None and (trust(directory) != LOST or not holds_truth(directory.names())):
             found[DATA_FILE] = damage_at_rest(directory.place(DATA_FILE))
     return [f"{os.path.join(path, name)} is damaged: {problem}" for name, problem in found.items() if problem]
 
@@ -211,7 +211,7 @@ def _look_at_default(tally: _Tally, entry: bytes, stored: bytes) -> None:
 def _agreement_problems(environment: JournaledEnvironment, identity: Identity, state: State) -> Iterator[str]:
     if LEVELS.get(identity.durability) != state.level:
         yield f"the identity says {identity.durability!r}, the state says level {state.level}"
-    if boot_id() is not None and not is_marked(environment.directory):
+    if boot_id() is not None and trust(environment.directory) == LOST:
         yield "its marker does not vouch for the data file that is in use"
 
 

@@ -201,9 +201,7 @@ class Journal:
         if end > self._reserved:
             self._reserve(end)
         for piece in frame:
-            written = os.pwrite(self._descriptor, piece, position)
-            if written < len(piece):
-                write_all(self._descriptor, piece[written:], position + written)
+            write_all(self._descriptor, piece, position)
             position += len(piece)
 
     def _reserve(self, end: int) -> None:
@@ -227,15 +225,12 @@ class Journal:
         """
         # Like any other flush: its failure may be that of another one, which would not be told of it any more.
         with self._flushing:
-            self._share()
             try:
                 write_all(self._descriptor, _NO_FRAME, position)
-                flush_data(self._descriptor)
             except OSError:
                 self._spoil()
                 raise
-            finally:
-                unlock(self._descriptor)
+            self._flush_shared()
 
     # -- flushing ----------------------------------------------------------------------------------------------
 
@@ -258,7 +253,13 @@ class Journal:
         if not self.reaches(target):
             self._spoil()
             raise OSError(EIO, "the journal was cut")
-        self._share()
+        self._flush_shared()
+        self.flushed = target
+
+    def _flush_shared(self) -> None:
+        """Flush the file; whoever opens it waits until a failure is marked."""
+        while not wait_for(try_share, self._descriptor, 1.0):
+            continue  # held alone only for an instant, by a process that opens the journal
         try:
             flush_data(self._descriptor)
         except OSError:
@@ -266,12 +267,6 @@ class Journal:
             raise
         finally:
             unlock(self._descriptor)
-        self.flushed = target
-
-    def _share(self) -> None:
-        # Held alone only for an instant, by a process that opens the journal.
-        while not wait_for(try_share, self._descriptor, 1.0):
-            continue
 
     def _spoil(self) -> None:
         self.spoiled = True

@@ -16,7 +16,7 @@ from pronto_lmdb.errors import CorruptStoreError, LockTimeoutError, StoreFullErr
 from pronto_lmdb.flusher import flusher
 from pronto_lmdb.identity import FULL, State
 from pronto_lmdb.journal import Journal
-from pronto_lmdb.marker import MARKER, boot_id, doubt, is_doubtful, is_marked
+from pronto_lmdb.marker import DOUBTFUL, LOST, MARKER, TRUSTED, boot_id, doubt, trust
 from pronto_lmdb.record import STATE
 from pronto_lmdb.translation import translated
 
@@ -96,12 +96,16 @@ class JournaledEnvironment(Environment):
     def _is_joined(self) -> bool:
         """Share the directory with others who use the view; tell whether it can be used."""
         directory = self.directory
-        if directory.enter() and is_doubtful(directory):
+        if not directory.enter():
+            return False
+        found = trust(directory)
+        if found != DOUBTFUL:
+            return found == TRUSTED
+        directory.leave()
+        if directory.seclude():
+            self._recover()
             directory.leave()
-            if directory.seclude():
-                self._recover()
-            directory.leave()
-        return directory.enter() and is_marked(directory)
+        return directory.enter() and trust(directory) != LOST
 
     def _stay_alone(self) -> None:
         """Where nothing names the boot of the system, trust no view that was closed, and share none."""
@@ -139,15 +143,6 @@ class JournaledEnvironment(Environment):
         journal = self.journal
         if journal is not None and not self.closed:
             self.flush(journal, journal.owed)
-
-    def try_close(self) -> bool:
-        """Close unless somebody is inside, or needs the journal to save what the disk refuses now."""
-        try:
-            self.save()
-        except StoreFullError:
-            if self.owners:
-                return False
-        return super().try_close()
 
     def _is_saved(self) -> bool:
         journal = self.journal
@@ -262,7 +257,7 @@ class JournaledEnvironment(Environment):
             OSError, lmdb.Error: if the disk refuses, or has refused another process before.
 
         """
-        if boot_id() is not None and (is_doubtful(self.directory) or not is_marked(self.directory)):
+        if boot_id() is not None and trust(self.directory) != TRUSTED:
             raise OSError(EIO, "what was written to the view may be lost")
         try:
             self.handle.sync(True)

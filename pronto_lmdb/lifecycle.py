@@ -22,7 +22,6 @@ from pronto_lmdb.errors import (
     ProntoError,
 )
 from pronto_lmdb.files import (
-    FileLock,
     make_directory,
     move,
     read_text,
@@ -96,17 +95,11 @@ class Lifecycle:
             self._layout.trash,
         ):
             make_directory(directory)
-        lock = FileLock(self._layout.lifecycle_lock)
-        pool.passing_locks.add(lock)
-        try:
+        with pool.passing(self._layout.lifecycle_lock) as lock:
             lock.acquire(self._timeout if timeout is None else timeout)
             self._ensure_registry()
             self._resume()
             yield
-        finally:
-            lock.release()
-            lock.close()
-            pool.passing_locks.discard(lock)
 
     def finish_pending(self) -> None:
         """Finish or sweep what a killed process left; does nothing while another one is at work."""

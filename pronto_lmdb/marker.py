@@ -42,15 +42,26 @@ def _read_boot_id() -> str | None:
         return None
 
 
-def is_marked(directory: Directory) -> bool:
-    """Tell whether the view in a directory was made in this boot, here, and is whole."""
+# How far a view can be trusted: not at all, only beside others who use it, or fully.
+LOST = 0
+DOUBTFUL = 1
+TRUSTED = 2
+
+
+def trust(directory: Directory) -> int:
+    """Tell whether the view in a directory was made in this boot, here, and whether all of it could be written since.
+
+    Returns:
+        LOST, DOUBTFUL or TRUSTED.
+
+    """
     boot, file = boot_id(), directory.stat(DATA_FILE)
-    return boot is not None and file is not None and (directory.read(MARKER) or b"").startswith(_content(boot, file))
-
-
-def is_doubtful(directory: Directory) -> bool:
-    """Tell whether what was written to the view of a directory may be lost."""
-    return (directory.read(MARKER) or b"").endswith(_DOUBT)
+    if boot is None or file is None:
+        return LOST
+    expected, found = _content(boot, file), directory.read(MARKER)
+    if found == expected:
+        return TRUSTED
+    return DOUBTFUL if found == expected + _DOUBT else LOST
 
 
 def doubt(directory: Directory) -> None:

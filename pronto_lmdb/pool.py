@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import sys
 from _thread import RLock
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 
 from pronto_lmdb.data_files import identify
 from pronto_lmdb.environment import Environment, StaleEnvironment
 from pronto_lmdb.errors import ConflictError, CorruptStoreError, LockTimeoutError, ProntoError, StoreFullError
+from pronto_lmdb.files import FileLock
 from pronto_lmdb.flusher import flusher
 from pronto_lmdb.home import Home
 from pronto_lmdb.identity import LIVE
@@ -17,9 +18,8 @@ from pronto_lmdb.journaled import JournaledEnvironment, ViewLostError, is_journa
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
-    from pronto_lmdb.files import FileLock
     from pronto_lmdb.identity import Identity, State
 
 # What one environment keeps open: two or three files of LMDB, the writer lock, the directory, the journal.
@@ -58,7 +58,7 @@ class Pool:
     def __init__(self) -> None:
         self._inherited: set[tuple[int, int]] = set()
         # Held for a moment by life-cycle operations; a fork in between must not keep a copy.
-        self.passing_locks: set[FileLock] = set()
+        self._passing_locks: set[FileLock] = set()
         self._reset()
 
     def _reset(self) -> None:
@@ -224,6 +224,18 @@ class Pool:
                 elif environment.try_close():
                     del self._open[file]
 
+    @contextmanager
+    def passing(self, path: str) -> Iterator[FileLock]:
+        """Yield a file lock, not held yet, that a fork's child will not keep; it is given back in the end."""
+        lock = FileLock(path)
+        self._passing_locks.add(lock)
+        try:
+            yield lock
+        finally:
+            lock.release()
+            lock.close()
+            self._passing_locks.discard(lock)
+
     # -- fork --------------------------------------------------------------------------------------------------
 
     def before_fork(self) -> None:
@@ -237,9 +249,9 @@ class Pool:
 
     def after_fork_in_child(self) -> None:
         """Begin empty. What was in use at the fork is left alone: closing it would harm the parent."""
-        for lock in self.passing_locks:
+        for lock in self._passing_locks:
             lock.close()
-        self.passing_locks.clear()
+        self._passing_locks.clear()
         inherited = self._open
         self._reset()
         flusher.reset()

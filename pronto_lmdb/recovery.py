@@ -25,7 +25,7 @@ from pronto_lmdb.genesis import batches, write_genesis
 from pronto_lmdb.identity import OFF, Identity, State, limit_beside
 from pronto_lmdb.journal import NEW_JOURNAL, PREFIX, journal_name
 from pronto_lmdb.journal_format import HEADER_SIZE, Header, frames
-from pronto_lmdb.marker import is_doubtful, is_marked, mark
+from pronto_lmdb.marker import LOST, TRUSTED, mark, trust
 from pronto_lmdb.record import IDENTITY, STATE
 from pronto_lmdb.translation import translated
 
@@ -71,12 +71,12 @@ def _is_made_by_others(directory: Directory, timeout: float) -> bool:
     deadline = monotonic() + timeout
     while True:
         if directory.enter():
-            if is_marked(directory) and not is_doubtful(directory):
+            if trust(directory) == TRUSTED:
                 return True
             directory.leave()
         if directory.seclude():
-            return is_marked(directory) and not is_doubtful(directory)
-        if is_marked(directory):
+            return trust(directory) == TRUSTED
+        if trust(directory) != LOST:
             sleep(_PAUSE)  # they may be looking, too
             return True  # doubtful, and good while others are inside
         if monotonic() >= deadline:
@@ -111,11 +111,9 @@ def recover(directory: Directory) -> None:
     _settle_journal(directory, header, state)
     remove_other_journals(directory, header.journal)
     directory.unlink(LOCK_TABLE)
-    if state.level == OFF and _is_view_usable(directory, state):
-        remove_tree(directory.place(REBUILD))
-    else:
+    if state.level != OFF or not _is_view_usable(directory, state):
         directory.rename(f"{REBUILD}/{DATA_FILE}", DATA_FILE)
-        remove_tree(directory.place(REBUILD))
+    remove_tree(directory.place(REBUILD))
     mark(directory)
     _log(directory, replayed)
 

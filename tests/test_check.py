@@ -17,6 +17,7 @@ from crash import killed_at
 
 import pronto_lmdb
 from pronto_lmdb import Address, LockTimeoutError, Problem, Report, StoreClosedError, data_files
+from pronto_lmdb import checking as checking_module
 from pronto_lmdb import inspection as inspection_module
 from pronto_lmdb.identity import Identity, State
 from pronto_lmdb.journal_format import HEADER_SIZE, SPOILED_AT, Header
@@ -738,6 +739,28 @@ def test_nothing_is_purged_while_a_check_opens_it(store: Store, root: Path, monk
     monkeypatch.setattr(pool, "peek", peek_slowly)
     assert store.check() == FINE
     assert refused
+
+
+def test_what_is_purged_while_a_check_looks_at_it_is_not_mistaken_for_damage(
+    store: Store, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(store["a"])
+    store.delete("a")
+    (home,) = (root / "trash").iterdir()
+    look, disturbed = checking_module.Checker._damage, []
+
+    def look_while_it_is_purged(checker: Any, path: str, *guard: Any) -> list[str]:
+        if path != str(home) or disturbed:
+            return look(checker, path, *guard)
+        for journal in home.glob("journal-*"):
+            journal.unlink()
+        disturbed.extend(look(checker, path, *guard))
+        store.purge()
+        return disturbed
+
+    monkeypatch.setattr(checking_module.Checker, "_damage", look_while_it_is_purged)
+    assert store.check(deep=True) == FINE
+    assert disturbed
 
 
 def write(store: Store, number: int) -> None:

@@ -1182,19 +1182,8 @@ def leave_off(store: Store) -> None:
     store.set_durability("a", "full")
 
 
-@forks
-@pytest.mark.parametrize("again", [False, True], ids=["the first", "a later one"])
-@pytest.mark.parametrize(("level", "work"), [("full", outgrow), ("off", save), ("off", leave_off)])
-def test_a_checkpoint_that_was_killed_anywhere_is_ended_by_the_next_writer(
-    root: Path, level: str, work: Callable[[Store], None], again: bool
-) -> None:
-    with pronto_lmdb.open(root, durability=level) as store:
-        store["a"].update({"one": 1, "two": 2})
-        if again:
-            store["a"]["before"] = "x" * (MIB + 1)
-            store["a"].sync()
-            store["a"]["two"] = 3
-        expected = dict(store["a"])
+def killed_at_each_step(root: Path, work: Callable[[Store], None]) -> Iterator[int]:
+    """Yield with the store as it is when its user was killed before the first step of its work, the second, ..."""
     saved = root.parent / "saved"
     root.rename(saved)
 
@@ -1209,6 +1198,26 @@ def test_a_checkpoint_that_was_killed_anywhere_is_ended_by_the_next_writer(
         with pronto_lmdb.open(root) as store:  # a copy is made anew first; that is not what is killed here
             store["a"].get("one")
         died = killed_at(step, run)  # type: ignore[no-untyped-call]
+        yield step
+        if not died:
+            break
+    assert step > 5, "nothing was killed"
+
+
+@forks
+@pytest.mark.parametrize("again", [False, True], ids=["the first", "a later one"])
+@pytest.mark.parametrize(("level", "work"), [("full", outgrow), ("off", save), ("off", leave_off)])
+def test_a_checkpoint_that_was_killed_anywhere_is_ended_by_the_next_writer(
+    root: Path, level: str, work: Callable[[Store], None], again: bool
+) -> None:
+    with pronto_lmdb.open(root, durability=level) as store:
+        store["a"].update({"one": 1, "two": 2})
+        if again:
+            store["a"]["before"] = "x" * (MIB + 1)
+            store["a"].sync()
+            store["a"]["two"] = 3
+        expected = dict(store["a"])
+    for step in killed_at_each_step(root, work):
         with pronto_lmdb.open(root, timeout=1) as store:
             found = dict(store["a"])
             found.pop("large", None)
@@ -1222,9 +1231,6 @@ def test_a_checkpoint_that_was_killed_anywhere_is_ended_by_the_next_writer(
         with pronto_lmdb.open(root) as store:
             assert dict(store["a"]) == found, step
             assert len(journals(root)) == 1
-        if not died:
-            break
-    assert step > 5, "nothing was killed"
 
 
 @forks
@@ -1237,20 +1243,7 @@ def test_a_power_loss_right_behind_a_killed_checkpoint_loses_nothing_that_was_sa
         store["a"].update({"one": 1, "two": 2})
         store["a"].sync()
         expected = dict(store["a"])
-    saved = root.parent / "saved"
-    root.rename(saved)
-
-    def run() -> None:
-        every_flush_is_a_step()
-        with pronto_lmdb.open(root) as store:
-            work(store)
-
-    for step in itertools.count():
-        rmtree(root, ignore_errors=True)
-        copytree(saved, root)
-        with pronto_lmdb.open(root) as store:
-            store["a"].get("one")
-        died = killed_at(step, run)  # type: ignore[no-untyped-call]
+    for step in killed_at_each_step(root, work):
         if ended:
             with pronto_lmdb.open(root, timeout=1) as store:
                 assert store["a"].add("one", 0) is False  # enough to look after what the killed one left
@@ -1261,9 +1254,6 @@ def test_a_power_loss_right_behind_a_killed_checkpoint_loses_nothing_that_was_sa
             assert found == expected, step
             store["a"]["next"] = step
             assert len(journals(root)) == 1
-        if not died:
-            break
-    assert step > 5, "nothing was killed"
 
 
 # -- a journal that somebody else harms ----------------------------------------------------------------------------
@@ -1354,15 +1344,13 @@ def test_what_is_written_while_an_address_is_closed_to_make_room_is_flushed(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     flushed: list[int] = []
-    save, flush = JournaledEnvironment.save, journal_module.flush_data
+    try_close, flush = JournaledEnvironment.try_close, journal_module.flush_data
 
-    def save_and_be_late(environment: JournaledEnvironment) -> None:
-        save(environment)
-        monkeypatch.setattr(JournaledEnvironment, "save", save)
-        writer = threading.Thread(target=lambda: keystore.put("late", 1))
-        writer.start()
-        writer.join()
+    def write_and_close(environment: JournaledEnvironment) -> bool:
+        monkeypatch.setattr(JournaledEnvironment, "try_close", try_close)
+        keystore.put("late", 1)
         flushed.clear()
+        return try_close(environment)
 
     def flush_and_tell(descriptor: int) -> None:
         flush(descriptor)
@@ -1374,7 +1362,7 @@ def test_what_is_written_while_an_address_is_closed_to_make_room_is_flushed(
         keystore["early"] = 1
         keystore.sync()
         monkeypatch.setattr(journal_module, "flush_data", flush_and_tell)
-        monkeypatch.setattr(JournaledEnvironment, "save", save_and_be_late)
+        monkeypatch.setattr(JournaledEnvironment, "try_close", write_and_close)
         (environment,) = (opened for opened in pool.environments() if opened.is_keystore)
         pool.discard(environment)
         assert environment.closed

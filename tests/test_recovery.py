@@ -10,7 +10,6 @@ import subprocess
 import sys
 import tempfile
 import threading
-import traceback
 from contextlib import ExitStack
 from pathlib import Path
 from textwrap import dedent
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import lmdb
 import pytest
+from children import as_nobody_special, in_children
 from crash import killed_at
 
 import pronto_lmdb
@@ -604,29 +604,6 @@ def test_a_recovery_that_is_killed_anywhere_is_done_again(root: Path, level: str
     assert step > 6, "nothing was killed"
 
 
-def in_children(works: list[Callable[[], None]]) -> list[int]:
-    """Run functions in forked children, at the same time; return their exit codes."""
-    ready, go = os.pipe()
-    children = []
-    for work in works:
-        pid = os.fork()
-        if pid == 0:
-            code = 1
-            try:
-                os.close(go)
-                os.read(ready, 1)
-                work()
-                code = 0
-            except BaseException:
-                traceback.print_exc(file=sys.__stderr__)
-            finally:
-                os._exit(code)
-        children.append(pid)
-    os.close(go)
-    os.close(ready)
-    return [os.waitpid(pid, 0)[1] for pid in children]
-
-
 @forks
 def test_processes_that_recover_one_address_at_once_agree(root: Path) -> None:
     with pronto_lmdb.open(root) as store:
@@ -751,19 +728,6 @@ def open_to_all(root: Path) -> None:
         path.chmod(0o555 if path.is_dir() else 0o444)
     for path in root.rglob("lock.mdb"):
         path.chmod(0o666)  # who reads must be seen by those who write
-
-
-def as_nobody_special(work: Callable[[], None]) -> int:
-    """Run a function in a child that has no privileges; return its exit code."""
-
-    def unprivileged() -> None:
-        if os.getuid() == 0:
-            os.setgroups([])
-            os.setresgid(65534, 65534, 65534)
-            os.setresuid(65534, 65534, 65534)
-        work()
-
-    return in_children([unprivileged])[0]
 
 
 def closed_again(root: Path) -> None:

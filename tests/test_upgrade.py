@@ -10,7 +10,6 @@ import subprocess
 import sys
 import tempfile
 import zlib
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from textwrap import dedent
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import lmdb
 import pytest
+from children import as_nobody_special, in_children
 from crash import killed_at
 
 import pronto_lmdb
@@ -28,7 +28,7 @@ from pronto_lmdb import recovery as recovery_module
 from pronto_lmdb.journal_format import Header
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from pronto_lmdb import Keystore
 
@@ -407,25 +407,13 @@ def test_an_upgrade_that_was_killed_anywhere_is_done_by_the_next(root: Path, clo
 
 @forks
 def test_processes_that_upgrade_one_address_at_once_agree(old: Path) -> None:
-    ready, go = os.pipe()
-    children = []
-    for _ in range(4):
-        pid = os.fork()
-        if pid == 0:
-            code = 1
-            try:
-                os.close(go)
-                os.read(ready, 1)
-                with pronto_lmdb.open(old) as store:
-                    assert everything(store["full.main"]).items() >= EVERYTHING.items()
-                    store["full.main"].increment("count")
-                code = 0
-            finally:
-                os._exit(code)
-        children.append(pid)
-    os.close(go)
-    os.close(ready)
-    assert [os.waitpid(pid, 0)[1] for pid in children] == [0] * 4
+
+    def work() -> None:
+        with pronto_lmdb.open(old) as store:
+            assert everything(store["full.main"]).items() >= EVERYTHING.items()
+            store["full.main"].increment("count")
+
+    assert in_children([work] * 4) == [0] * 4
     with pronto_lmdb.open(old) as store:
         assert store["full.main"]["count"] == 4
         assert len(journals(old, "full.main")) == 1
@@ -478,24 +466,6 @@ def test_a_store_that_only_reads_shows_old_addresses(old: Path, name: str) -> No
         assert len(store[name]) == 3
 
 
-@contextmanager
-def unprivileged_child(work: Callable[[], None]) -> Iterator[int]:
-    """Run a function in a child that has no privileges; give its exit code."""
-    pid = os.fork()
-    if pid == 0:
-        code = 1
-        try:
-            if os.getuid() == 0:
-                os.setgroups([])
-                os.setresgid(65534, 65534, 65534)
-                os.setresuid(65534, 65534, 65534)
-            work()
-            code = 0
-        finally:
-            os._exit(code)
-    yield os.waitpid(pid, 0)[1]
-
-
 @forks
 def test_who_may_not_write_reads_old_addresses_as_they_are(clock: Any) -> None:
     def look() -> None:
@@ -515,8 +485,7 @@ def test_who_may_not_write_reads_old_addresses_as_they_are(clock: Any) -> None:
             path.chmod(0o555 if path.is_dir() else 0o444)
         for path in root.rglob("lock.mdb"):
             path.chmod(0o666)
-        with unprivileged_child(look) as code:
-            assert code == 0
+        assert as_nobody_special(look) == 0
         assert list(root.rglob("journal-*")) == []
         for path in [root, *root.rglob("*")]:
             path.chmod(0o700)

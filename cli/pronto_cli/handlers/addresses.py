@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import contextmanager
 
 from pronto_cli.exits import AddressAbsentError, DeclinedError, Exit, UsageError
 from pronto_cli.line import number, whole
@@ -14,7 +15,7 @@ from pronto_lmdb.errors import AddressExistsError, AddressNotFoundError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Iterator
     from typing import Any
 
     from pronto_cli.line import Line
@@ -87,15 +88,11 @@ def _existing(store: Store, address: Address) -> AddressInfo:
 def delete(line: Line, streams: Streams) -> int:
     """Move an address to the trash."""
     address = Address.parse(line["name"])
-    with opened(line) as store:
-        try:
-            if line["dry_run"]:
-                print_value(line, streams, str(store.info(address).address))
-                return Exit.OK
-            store.delete(address)
-        except AddressNotFoundError as error:
-            error.hint = _advice(address, _names(store.addresses()))
-            raise
+    with opened(line) as store, _advised(address, store.addresses):
+        if line["dry_run"]:
+            print_value(line, streams, str(store.info(address).address))
+            return Exit.OK
+        store.delete(address)
     streams.note(f"{address} is in the trash; `pronto address undelete {address}` brings it back.")
     return Exit.OK
 
@@ -103,12 +100,8 @@ def delete(line: Line, streams: Streams) -> int:
 def undelete(line: Line, streams: Streams) -> int:
     """Bring an address back from the trash."""
     address = Address.parse(line["name"])
-    with opened(line) as store:
-        try:
-            info = store.undelete(address, line["to"])
-        except AddressNotFoundError as error:
-            error.hint = _advice(address, _names(store.trash()))
-            raise
+    with opened(line) as store, _advised(address, store.trash):
+        info = store.undelete(address, line["to"])
     _announce(line, streams, info, f"{info.address} is back.")
     return Exit.OK
 
@@ -117,11 +110,8 @@ def rename(line: Line, streams: Streams) -> int:
     """Give an address another name."""
     address, to = Address.parse(line["name"]), Address.parse(line["to"])
     with opened(line) as store:
-        try:
+        with _advised(address, store.addresses):
             store.rename(address, to)
-        except AddressNotFoundError as error:
-            error.hint = _advice(address, _names(store.addresses()))
-            raise
         info = store.info(to)
     _announce(line, streams, info, f"{address} is {to} now.")
     return Exit.OK
@@ -134,11 +124,8 @@ def durability(line: Line, streams: Streams) -> int:
         if line["level"] is None:
             print_value(line, streams, _existing(store, address).durability)
             return Exit.OK
-        try:
+        with _advised(address, store.addresses):
             store.set_durability(address, line["level"])
-        except AddressNotFoundError as error:
-            error.hint = _advice(address, _names(store.addresses()))
-            raise
         info = store.info(address)
     _announce(line, streams, info, f"{address} has the level {info.durability} now.")
     return Exit.OK
@@ -218,6 +205,16 @@ def _doomed(store: Store, age: float | None) -> list[DeletedAddress]:
     if age is None:
         return store.trash()
     return [item for item in store.trash() if clock.now() / 1_000_000 - item.deleted_at.timestamp() > age]
+
+
+@contextmanager
+def _advised(address: Address, known: Callable[[], Iterable[AddressInfo | DeletedAddress]]) -> Iterator[None]:
+    """Let the error that an address does not exist suggest others, of those that are known."""
+    try:
+        yield
+    except AddressNotFoundError as error:
+        error.hint = _advice(address, _names(known()))
+        raise
 
 
 def _names(items: Iterable[AddressInfo | DeletedAddress]) -> list[str]:
