@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 NAME = "disk use"
 VALUE_BYTES = 250
-# Those that write themselves, to files of each address: a server's bytes are counted elsewhere.
+# Those that promise what a level of ours does.
 WRITING = (
     "pronto-full",
     "pronto-normal",
@@ -43,10 +43,12 @@ _ID = re.compile(r"-[0-9a-f]{32}$")
 
 def run(run: Run) -> None:
     """Measure both."""
-    if written_bytes() is None:
-        run.note(NAME, "this system does not count the bytes that a process writes")
-    else:
+    with run.scratch("disk-use") as directory:
+        counted = written_bytes(directory) is not None
+    if counted:
         _writing(run)
+    else:
+        run.note(NAME, "this system does not count the bytes that its disk writes")
     for contender in run.contenders(HOLDING):
         _holding(run, contender, "space per record", RECORDS, VALUE_BYTES)
         _holding(run, contender, "space of an address with one record", 1, _SMALL)
@@ -58,11 +60,7 @@ def run(run: Run) -> None:
 def _writing(run: Run) -> None:
     # In a complete run each turn brings a checkpoint, whose copy is about as large as the journal before it.
     records, puts = 15 * run.scale.durable_writes, 20 * run.scale.durable_writes
-    with run.stands(WRITING, Values(run.seed, VALUE_BYTES), 0) as stands:
-        for stand in stands:
-            # One by one: of pages that were written together all would be counted when one of them changes.
-            for index in Random(run.seed).sample(range(records), records):
-                stand.load(range(index, index + 1))
+    with run.stands(WRITING, Values(run.seed, VALUE_BYTES), records) as stands:
         found: dict[str, list[float]] = {stand.name: [] for stand in stands}
         for number in range(rounds(run) if run.scale.complete else 1):
             for stand in rotated(stands, number):
@@ -73,16 +71,15 @@ def _writing(run: Run) -> None:
 
 
 def _written(stand: Stand, random: Random, puts: int) -> int:
-    """Overwrite random records; return how many bytes of files that made the system write."""
+    """Overwrite random records; return how many bytes that made the disk write."""
     indexes = [random.randrange(len(stand.ledger)) for _ in range(puts)]
     calls = [stand.put_call(index) for index in indexes]
-    # A page that is still unwritten would not be counted again.
     settle()
-    before = written_bytes() or 0
+    before = written_bytes(stand.directory) or 0
     for put, arguments in calls:
         put(*arguments)
     settle()
-    written = (written_bytes() or 0) - before
+    written = (written_bytes(stand.directory) or 0) - before
     stand.check_written(indexes)
     return written
 

@@ -134,10 +134,9 @@ def test_where_nobody_counts_written_bytes_the_run_says_so(tiny_run, monkeypatch
     assert (run.rows, len(run.notes)) == ([], 1)
 
 
-def test_written_bytes_leave_out_what_was_taken_back(monkeypatch):
-    counters = "wchar: 1\nwrite_bytes: 12288\ncancelled_write_bytes: 4096\n"
-    monkeypatch.setattr("bench.machine._text", lambda path: counters)
-    assert written_bytes() == 8192
+def test_written_bytes_are_the_sectors_that_the_disk_has_written(tmp_path, monkeypatch):
+    monkeypatch.setattr("bench.machine._text", lambda path: "1 2 3 4 5 6 16 8 9 10 11\n")
+    assert written_bytes(str(tmp_path)) == 8192
 
 
 def test_the_room_of_an_address_is_what_the_disk_gives_it(tmp_path):
