@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from shutil import copytree, rmtree
@@ -21,6 +22,7 @@ from crash import killed_at
 import pronto_lmdb
 from pronto_lmdb import InvalidValueError, KeyNotFoundError, LockTimeoutError, StoreFullError
 from pronto_lmdb import checkpoint as checkpoint_module
+from pronto_lmdb import flusher as flusher_module
 from pronto_lmdb import journal as journal_module
 from pronto_lmdb.files import flush_data
 from pronto_lmdb.journaled import JournaledEnvironment
@@ -595,6 +597,28 @@ def test_a_fork_flushes_first_and_the_child_flushes_on_its_own(root: Path, norma
     assert normal["key"] == 2
 
 
+def test_a_write_at_normal_is_flushed_at_once_where_no_thread_can_be_started(
+    root: Path, normal: Keystore, disk: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    environment, flusher = opened(root), flusher_module.flusher
+    assert isinstance(environment, JournaledEnvironment)
+    assert environment.journal is not None
+    flusher.forget(environment.journal)
+    deadline = time.monotonic() + PATIENCE
+    while flusher._alive:  # it has nothing to do, and ends
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+    with monkeypatch.context() as patch:
+        patch.setattr(flusher_module, "start_new_thread", refuse)
+        assert disk.during(lambda: normal.put("key", 1)) == 1
+        assert disk.during(lambda: normal.put("key", 2)) == 1
+    assert disk.during(lambda: normal.put("key", 3)) == 0
+    assert disk.during(normal.sync) == 1
+
+
 @pytest.mark.parametrize("interval", ["0", "-1", "nan", "inf", "3601", "soon", "", 1])
 def test_an_interval_that_cannot_be_is_refused(store: Store, interval: Any) -> None:
     with pytest.raises(InvalidValueError, match="flush_interval"):
@@ -845,6 +869,34 @@ def test_what_failed_to_be_flushed_counts_as_safe_once_somebody_saved_it(root: P
     lose_power(root)
     with pronto_lmdb.open(root) as store:
         assert store["a"]["key"] == 2
+
+
+def test_what_two_checkpoints_have_saved_is_not_reported_as_refused(root: Path, disk: Disk) -> None:
+    with pronto_lmdb.open(root, durability="normal") as store, Elsewhere(root) as other:
+        store.config["flush_interval"] = "3600"
+        store["a"]["mine"] = 1
+        for size in (MIB, 4 * MIB):
+            other.run(f"keystore.put('large', 'x' * {size + 1})")
+        disk.error = errno.EIO
+        store.close()
+    lose_power(root)
+    with pronto_lmdb.open(root) as store:
+        assert store["a"]["mine"] == 1
+
+
+def test_heals_that_fail_again_and_again_let_the_journal_grow_no_further(root: Path, disk: Disk) -> None:
+    with pronto_lmdb.open(root) as store:
+        store["a"]["key"] = 0
+        disk.error = errno.EIO
+        for number in range(80):
+            with pytest.raises(StoreFullError):
+                store["a"]["key"] = number
+        assert stored_state(root).limit <= 2 * MIB
+        disk.error = None
+        store["a"]["key"] = "well"
+    lose_power(root)
+    with pronto_lmdb.open(root) as store:
+        assert store["a"]["key"] == "well"
 
 
 def test_who_opens_a_journal_waits_for_a_flush_no_longer_than_its_time_out(root: Path, disk: Disk) -> None:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     Commit = tuple[State, list[Change]]
 
 TIMEOUT = 10.0
+PATIENCE = 30  # for what must come at last
 SMALL, WIDE = st.integers(0, 2**32 - 1), st.integers(0, 2**64 - 1)
 
 changes = st.lists(st.tuples(st.binary(max_size=60), st.none() | st.binary(max_size=60)), max_size=8)
@@ -245,9 +246,10 @@ class Disk:
         os.fstat(descriptor)  # it must be open
         self.flushes += 1
         self.begun.set()
-        assert self.go_on.wait(30)
-        if self.error is not None:
-            raise OSError(self.error, os.strerror(self.error))
+        error = self.error
+        assert self.go_on.wait(PATIENCE)
+        if error is not None:
+            raise OSError(error, os.strerror(error))
 
 
 @pytest.fixture
@@ -275,7 +277,7 @@ class Waiters:
 
     def join(self) -> None:
         for thread in self._threads:
-            thread.join(30)
+            thread.join(PATIENCE)
             assert not thread.is_alive()
 
 
@@ -283,7 +285,7 @@ def test_one_flush_serves_all_that_was_committed_before_it(written: Written, dis
     ends = [written.commit() for _ in range(8)]
     disk.hold()
     waiters = Waiters(written.journal, ends)
-    assert disk.begun.wait(30)
+    assert disk.begun.wait(PATIENCE)
     disk.go_on.set()
     waiters.join()
     assert (disk.flushes, written.journal.flushed, waiters.errors) == (1, ends[-1], [])
@@ -293,7 +295,7 @@ def test_what_is_committed_during_a_flush_waits_for_one_more_and_only_one(writte
     first = written.commit()
     disk.hold()
     leader = Waiters(written.journal, [first])
-    assert disk.begun.wait(30)
+    assert disk.begun.wait(PATIENCE)
     followers = Waiters(written.journal, [written.commit() for _ in range(8)])
     disk.go_on.set()
     leader.join()
@@ -305,7 +307,7 @@ def test_a_flush_covers_only_what_was_committed_when_it_began(written: Written, 
     first = written.commit()
     disk.hold()
     leader = Waiters(written.journal, [first])
-    assert disk.begun.wait(30)
+    assert disk.begun.wait(PATIENCE)
     second = written.commit()
     disk.go_on.set()
     leader.join()
@@ -335,7 +337,7 @@ def test_a_failed_flush_fails_all_who_wait_and_is_not_tried_again(written: Writt
     disk.error = errno.EIO
     disk.hold()
     waiters = Waiters(written.journal, ends)
-    assert disk.begun.wait(30)
+    assert disk.begun.wait(PATIENCE)
     disk.go_on.set()
     waiters.join()
     assert [error.errno for error in waiters.errors] == [errno.EIO] * 8
@@ -408,6 +410,26 @@ def test_a_frame_that_cannot_be_taken_back_spoils_the_journal(
         written.journal.take_back(end)
     disk.error = None
     assert written.journal.spoiled
+    assert Journal.open(directory, written.header.journal, end, TIMEOUT) is None
+
+
+def test_taking_back_waits_for_a_flush_that_may_fail(directory: Directory, written: Written, disk: Disk) -> None:
+    # The disk tells of a failure once: a flush beside it could be told that all is well.
+    end = written.commit()
+    disk.hold()
+    disk.error = errno.EIO
+    leader = Waiters(written.journal, [end])
+    assert disk.begun.wait(PATIENCE)
+    written.write(written.frame(), end)
+    taker = threading.Thread(target=written.journal.take_back, args=(end,))
+    taker.start()
+    taker.join(0.1)
+    assert (taker.is_alive(), disk.flushes) == (True, 1)
+    disk.error = None
+    disk.go_on.set()
+    leader.join()
+    taker.join(PATIENCE)
+    assert (disk.flushes, len(leader.errors)) == (2, 1)
     assert Journal.open(directory, written.header.journal, end, TIMEOUT) is None
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pronto_lmdb import StoreFullError
+from pronto_lmdb import journal as journal_module
+from pronto_lmdb.environment import Environment
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -77,3 +80,37 @@ def test_a_quota_holds_in_every_process(store: Store, in_another_process: Callab
                 print(json.dumps(str(error)))
         """
     assert "quota" in in_another_process(program, store.path)
+
+
+def test_a_deletion_at_the_quota_is_safe_although_the_quota_cannot_be_restored_at_once(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quota = 256 * 1024
+    store.create("a", max_bytes=quota)
+    count = fill(store, "a")
+    resize, raced = Environment._resize, list[int]()
+
+    def resize_beside_a_reader(environment: Environment, size: int, timeout: float) -> None:
+        if size != quota:
+            resize(environment, size, timeout)
+            return
+        raced.append(size)
+        with ThreadPoolExecutor(1) as reader:
+            assert reader.submit(environment.pin).result()
+            (thread,) = environment._pins
+            try:
+                resize(environment, size, timeout)
+            finally:
+                environment.unpin(thread)
+
+    flushes: list[int] = []
+    monkeypatch.setattr(Environment, "_resize", resize_beside_a_reader)
+    monkeypatch.setattr(journal_module, "flush_data", flushes.append)
+    for number in range(count):
+        before = len(flushes)
+        del store["a"][f"k{number:05}"]
+        assert len(flushes) > before
+        if raced:
+            break
+    assert raced
+    assert f"k{number:05}" not in store["a"]

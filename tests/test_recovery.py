@@ -10,6 +10,8 @@ import subprocess
 import sys
 import tempfile
 import threading
+import warnings
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from textwrap import dedent
@@ -953,3 +955,48 @@ def test_a_recovered_view_is_one_that_every_lmdb_tool_reads(root: Path) -> None:
     with lmdb.open(str(home(root)), readonly=True, create=False) as environment, environment.begin() as transaction:
         names = [bytes(key) for key, _ in transaction.cursor()]
     assert sum(not name.startswith(b"\0") for name in names) == entries
+
+
+@forks
+def test_a_child_forked_while_an_address_is_made_anew_keeps_nobody_out(
+    root: Path, monkeypatch: pytest.MonkeyPatch, in_another_process: Callable[..., Any]
+) -> None:
+    with pronto_lmdb.open(root) as store:
+        fill(store)
+    reboot(root)
+    settle, inside, go_on = recovery_module._settle_journal, threading.Event(), threading.Event()
+
+    def settle_slowly(*arguments: Any) -> Any:
+        inside.set()
+        assert go_on.wait(30)
+        return settle(*arguments)
+
+    monkeypatch.setattr(recovery_module, "_settle_journal", settle_slowly)
+    ended, end = os.pipe()
+    with pronto_lmdb.open(root) as store, ThreadPoolExecutor(1) as thread:
+        found = thread.submit(store["a"].get, "changed")
+        assert inside.wait(30)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # forking beside a thread is what is tested here
+            child = os.fork()
+        if child == 0:
+            os.close(end)
+            os.read(ended, 1)  # lives on, and never looks at the address
+            os._exit(0)
+        go_on.set()
+        assert found.result() is not None
+    program = """
+        import sys
+        import pronto_lmdb
+        with pronto_lmdb.open(sys.argv[1], timeout=5) as store:
+            store["a"]["k"] = 1
+            print(len(store["a"]))
+        """
+    try:
+        assert in_another_process(program, root) > 1
+        reboot(root)
+        assert in_another_process(program, root) > 1
+    finally:
+        os.close(ended)
+        os.close(end)
+        os.waitpid(child, 0)
