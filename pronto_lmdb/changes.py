@@ -10,12 +10,14 @@ from pronto_lmdb.key import Key
 from pronto_lmdb.moment import Moment
 from pronto_lmdb.record import (
     NAMESPACE_TTL,
+    PLAIN,
     decode_ttl,
     encode_record,
     expired_key,
     expiry_entry,
     expiry_of,
     is_live,
+    plain_header,
 )
 
 TYPE_CHECKING = False
@@ -37,7 +39,7 @@ def put(commit: Commit, key: bytes, packed: bytes, lifetime: int | None) -> None
     """Write a value anew: with its own lifetime in microseconds, or that of its namespace, or none."""
     state = commit.state
     if lifetime is None and not state.namespaces and not state.expiring:
-        commit.put(key, encode_record(packed, state.revision + 1, clock.now(), None))
+        commit.put(key, plain_header(PLAIN, state.revision + 1, clock.now()) + packed)
         return
     if lifetime is None and state.namespaces:
         lifetime = _default_lifetime(commit, key)
@@ -53,7 +55,7 @@ def put_all(commit: Commit, keys: list[bytes], values: list[bytes]) -> None:
         for key, packed in zip(keys, values, strict=True):
             put(commit, key, packed, None)
     else:
-        header = encode_record(b"", state.revision + 1, clock.now(), None)
+        header = plain_header(PLAIN, state.revision + 1, clock.now())
         commit.put_many([(key, header + packed) for key, packed in zip(keys, values, strict=True)])
 
 

@@ -39,11 +39,12 @@ class Commit(Claim):
 
     Raises:
         StaleEnvironment: if the address must be looked up again.
-        LockTimeoutError, ConflictError, ReadOnlyError: see :meth:`Environment.lock_writer`.
+        ReadOnlyError: if the directory cannot be written.
+        LockTimeoutError, ConflictError: see :meth:`WriterLock.acquire`.
 
     """
 
-    __slots__ = ("_environment", "_failure", "_home", "_log", "_open", "_timeout", "state", "txn")
+    __slots__ = ("_environment", "_failure", "_home", "_log", "_number", "_open", "_timeout", "state", "txn")
 
     _open: lmdb.Transaction[bytes] | None
 
@@ -58,7 +59,8 @@ class Commit(Claim):
         self._timeout = timeout
         self._log: list[tuple[bytes, bytes | None]] = []
         self._failure: ProntoError | None = None
-        environment.lock_writer(self.ticket, timeout)
+        if environment.readonly or not environment.writer_lock.acquire(self.ticket, environment.name, timeout):
+            raise environment.refusal()
         try:
             self._begin()
         except lmdb.Error as error:
@@ -73,11 +75,12 @@ class Commit(Claim):
         environment, home = self._environment, self._home
         self.txn = self._open = txn = environment.begin_write()
         try:
-            state, last = environment.cached_state, txn.id() - 1
+            self._number = number = txn.id()
+            state = environment.cached_state
             # It is changed from here on, so nobody else may take it for what is stored.
             environment.cached_state = None
-            if state is None or state.transaction != last:
-                state = State.read(txn, environment.path, last)
+            if state is None or state.transaction != number - 1:
+                state = State.read(txn, environment.path, number - 1)
             self.state = state
             if home is not None and state.generation != home.generation and not home.owns(txn):
                 raise StaleEnvironment
@@ -92,10 +95,11 @@ class Commit(Claim):
             self._environment.end_write(txn, empty=not self._log)
 
     def _leave(self) -> None:
-        self._environment.writer_lock.leave(self.ticket)
+        environment = self._environment
+        environment.writer_lock.leave(self.ticket)
         self.ticket = SPENT  # the other one would have a last look at the end of this object
-        if not self._environment.owners:
-            pool.close_unowned(self._environment)
+        if not environment.owners:
+            pool.close_unowned(environment)
 
     # -- changes -----------------------------------------------------------------------------------------------
 
@@ -182,7 +186,8 @@ class Commit(Claim):
         try:
             self.state.revision += 1
             self._publish()
-            environment.restore_quota()
+            if environment.quota is not None:
+                environment.restore_quota(environment.quota)
         except lmdb.Error as error:
             self._drop()
             raise self.failed(error) from error
@@ -199,7 +204,7 @@ class Commit(Claim):
 
     def _record_state(self) -> None:
         state = self.state
-        state.transaction = self.txn.id()
+        state.transaction = self._number
         state.recorded = state.revision
         self.put(STATE, state.encode())
 

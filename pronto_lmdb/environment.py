@@ -50,7 +50,6 @@ if TYPE_CHECKING:
     from typing import TypeVar
 
     from pronto_lmdb.home import Home
-    from pronto_lmdb.writer_lock import Ticket
 
     Result = TypeVar("Result")
 
@@ -87,6 +86,8 @@ class Environment:
         epoch: counts closings and resizings, so that a failed read can tell why.
         handle: LMDB's own.
         is_keystore: whether it belongs to an address, and is not the registry.
+        name: of the address, for messages.
+        quota: the most bytes that the data file may have, or ``None``.
         abandoned: whether it was inherited by a fork, in the middle of something.
         used: set by every use, cleared by the pool when it looks for what to close.
         writer_lock: held by whoever writes.
@@ -95,10 +96,9 @@ class Environment:
     """
 
     __slots__ = (
-        "_closing", "_map_size", "_name", "_pins", "_place", "_quota",
-        "abandoned", "begin", "cached_state", "closed", "epoch", "file", "handle", "home", "is_keystore", "owners",
-        "path", "readonly", "used",
-        "writer_lock",
+        "_closing", "_map_size", "_pins", "_place",
+        "abandoned", "begin", "cached_state", "closed", "epoch", "file", "handle", "home", "is_keystore", "name",
+        "owners", "path", "quota", "readonly", "used", "writer_lock",
     )  # fmt: skip
 
     handle: lmdb.Environment
@@ -136,8 +136,8 @@ class Environment:
             self.handle.reader_check()
             self.file = identify(self._place)
             self._remember(self.describe()[0])
-            if self._quota is not None and not self.readonly:
-                self._set_map(min(self._quota, self._map_size))
+            if self.quota is not None and not self.readonly:
+                self._set_map(min(self.quota, self._map_size))
         except (lmdb.Error, OSError) as error:
             self._dispose()
             raise translated(error, self.path) from error
@@ -148,8 +148,8 @@ class Environment:
     def _remember(self, identity: Identity) -> None:
         """Keep what the life of the handle depends on."""
         self.is_keystore = bool(identity.address)
-        self._name = identity.address or "the registry"
-        self._quota = identity.max_bytes
+        self.name = identity.address or "the registry"
+        self.quota = identity.max_bytes
 
     def _dispose(self) -> None:
         """Close everything."""
@@ -339,32 +339,24 @@ class Environment:
 
     # -- writing -----------------------------------------------------------------------------------------------
 
-    def lock_writer(self, ticket: Ticket, timeout: float) -> None:
-        """Become the only writer among all threads and processes.
-
-        Args:
-            ticket: of the :class:`Claim` of the writer.
-            timeout: seconds to wait.
-
-        Raises:
-            StaleEnvironment: if the handle is closed.
-            LockTimeoutError: if that did not succeed within ``timeout`` seconds.
-            ConflictError: if this thread is the writer already.
-            ReadOnlyError: if the directory cannot be written.
-
-        """
+    def refusal(self) -> Exception:
+        """Return why nobody can write here."""
         if self.readonly:
-            raise ReadOnlyError(f"{self.path} cannot be written.", "Check its owner and permissions.")
-        if not self.writer_lock.acquire(ticket, self._name, timeout):
-            raise StaleEnvironment
+            return ReadOnlyError(f"{self.path} cannot be written.", "Check its owner and permissions.")
+        return StaleEnvironment()
 
     def begin_write(self) -> lmdb.Transaction[bytes]:
         """Begin LMDB's write transaction; the caller holds the writer lock."""
+        try:
+            return self.handle.begin(write=True)
+        except lmdb.MapResizedError:
+            return self._begin_grown()
+
+    def _begin_grown(self) -> lmdb.Transaction[bytes]:
         for _ in range(_ATTEMPTS):
-            try:
+            self._adopt_size()
+            with suppress(lmdb.MapResizedError):
                 return self.handle.begin(write=True)
-            except lmdb.MapResizedError:
-                self._adopt_size()
         return self.handle.begin(write=True)
 
     def end_write(self, txn: lmdb.Transaction[bytes], *, empty: bool) -> None:
@@ -411,23 +403,22 @@ class Environment:
 
         """
         target = self._map_size * 2
-        quota = self._quota
+        quota = self.quota
         if quota is not None and self._map_size < quota:
             target = min(target, quota)
         elif quota is not None:
             target = quota + QUOTA_SLACK
             if not only_deletes or self._map_size >= target:
                 raise StoreFullError(
-                    f"{self._name} has used its quota of {quota:,} bytes.",
+                    f"{self.name} has used its quota of {quota:,} bytes.",
                     "Delete something, or raise max_bytes.",
                 )
         self.handle.reader_check()
         self._resize(target, timeout)
 
-    def restore_quota(self) -> None:
+    def restore_quota(self, quota: int) -> None:
         """Take back what :meth:`grow` gave to a deletion, if nobody is looking at it."""
-        quota = self._quota
-        if quota is not None and self._map_size > quota and not self._pins:
+        if self._map_size > quota and not self._pins:
             with suppress(ProntoError, lmdb.Error):  # next time, then: what was deleted is committed
                 self._resize(quota, 0)
 
@@ -453,12 +444,12 @@ class Environment:
             while self._pins:
                 if get_ident() in self._pins:
                     raise ConflictError(
-                        f"The file of {self._name} has to grow, and this thread has a view open on it.",
+                        f"The file of {self.name} has to grow, and this thread has a view open on it.",
                         "End the view, then write.",
                     )
                 if monotonic() >= deadline:
                     raise LockTimeoutError(
-                        f"The file of {self._name} has to grow, and other threads have views open on it.",
+                        f"The file of {self.name} has to grow, and other threads have views open on it.",
                         "End the views, then write.",
                     )
                 sleep(_PAUSE)

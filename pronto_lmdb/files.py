@@ -199,13 +199,16 @@ class FileLock:
     Args:
         path: the lock file; created empty when first locked, never removed.
 
+    Attributes:
+        descriptor: of the open file; negative while it is closed.
+
     """
 
-    __slots__ = ("_descriptor", "path")
+    __slots__ = ("descriptor", "path")
 
     def __init__(self, path: str) -> None:
         self.path = path
-        self._descriptor = -1
+        self.descriptor = -1
 
     def acquire(self, timeout: float) -> None:
         """Take the lock within ``timeout`` seconds; Ctrl-C works while waiting.
@@ -215,12 +218,12 @@ class FileLock:
             ReadOnlyError: if the lock file cannot be opened for writing.
 
         """
-        if self._descriptor < 0:
+        if self.descriptor < 0:
             self.open()
         try:
-            try_lock(self._descriptor)
+            try_lock(self.descriptor)
         except (BlockingIOError, PermissionError):
-            if not wait_for(try_lock, self._descriptor, timeout):
+            if not wait_for(try_lock, self.descriptor, timeout):
                 raise LockTimeoutError(
                     f"{os.path.dirname(self.path)} was locked by another process for {timeout:g} s.",
                     "Try again, or allow a longer timeout.",
@@ -228,14 +231,14 @@ class FileLock:
 
     def release(self) -> None:
         """Give the lock back, for the copies of the descriptor that a fork made as well; idempotent."""
-        if self._descriptor >= 0:
-            unlock(self._descriptor)
+        if self.descriptor >= 0:
+            unlock(self.descriptor)
 
     def close(self) -> None:
         """Close the descriptor; a lock held through it is gone with it."""
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
+        if self.descriptor >= 0:
+            os.close(self.descriptor)
+            self.descriptor = -1
 
     def open(self) -> None:
         """Open the lock file.
@@ -244,10 +247,10 @@ class FileLock:
             ReadOnlyError, StoreFullError: where the system refuses.
 
         """
-        if self._descriptor >= 0:
+        if self.descriptor >= 0:
             return
         try:
-            self._descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, PRIVATE_FILE)
+            self.descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, PRIVATE_FILE)
         except OSError as error:
             problem = translated(error, self.path)
             if isinstance(error, PermissionError) and not isinstance(problem, ReadOnlyError):

@@ -13,7 +13,12 @@ if TYPE_CHECKING:
 
 
 class Flusher:
-    """Flushes journals some time after they were written to. Its thread lives while there is something to flush."""
+    """Flushes journals some time after they were written to. Its thread lives while there is something to flush.
+
+    Attributes:
+        due: the journals that it will flush, and when, in seconds of the monotonic clock.
+
+    """
 
     def __init__(self) -> None:
         self._registered = False
@@ -22,25 +27,25 @@ class Flusher:
     def reset(self) -> None:
         """Begin anew, as the child of a fork must: it has none of the threads of its parent."""
         self._lock = allocate_lock()
-        self._due: dict[Journal, float] = {}
+        self.due: dict[Journal, float] = {}
         self._alive = False
         self._wake = allocate_lock()
         self._wake.acquire()
 
     def note(self, journal: Journal, interval: float) -> None:
         """See to it that what was committed to a journal is flushed within an interval, in seconds."""
-        if journal in self._due or journal.closed:
+        if journal in self.due or journal.closed:
             return
         with self._lock:
-            self._due.setdefault(journal, monotonic() + interval)
+            self.due.setdefault(journal, monotonic() + interval)
             with suppress(RuntimeError):  # it is awake
                 self._wake.release()  # it may be asleep for longer
             if not self._alive and not self._start():
-                self._due.pop(journal, None)
+                self.due.pop(journal, None)
             if not self._registered:
                 self._registered = True
                 atexit.register(self.flush_all)
-        if journal not in self._due:
+        if journal not in self.due:
             self._flush([journal])
 
     def _start(self) -> bool:
@@ -54,30 +59,30 @@ class Flusher:
     def forget(self, journal: Journal) -> None:
         """Leave a journal alone: it is flushed, or about to be closed."""
         with self._lock:
-            if self._due.pop(journal, None) is not None and not self._due:
+            if self.due.pop(journal, None) is not None and not self.due:
                 with suppress(RuntimeError):  # it is awake
                     self._wake.release()
 
     def flush_all(self) -> None:
         """Flush at once what is left."""
-        self._flush(list(self._due))
+        self._flush(list(self.due))
 
     def _run(self) -> None:
         while True:
             with self._lock:
-                if not self._due:
+                if not self.due:
                     self._alive = False
                     return
-                pause = min(self._due.values()) - monotonic()
+                pause = min(self.due.values()) - monotonic()
             if pause > 0:
                 self._wake.acquire(timeout=pause)
             now = monotonic()
-            self._flush([journal for journal, deadline in list(self._due.items()) if deadline <= now])
+            self._flush([journal for journal, deadline in list(self.due.items()) if deadline <= now])
 
     def _flush(self, journals: list[Journal]) -> None:
         for journal in journals:
             # Before the flush: what is committed during it is due another time.
-            self._due.pop(journal, None)
+            self.due.pop(journal, None)
             # A failure has marked the journal: the next write heals it, or reports what is wrong.
             with suppress(OSError):
                 journal.flush(journal.committed)

@@ -198,22 +198,26 @@ class Journal:
             OSError: if the disk refuses; the caller takes back what may have been written.
 
         """
+        descriptor = self._descriptor
+        for piece in frame:
+            written = os.pwrite(descriptor, piece, position)
+            if written < len(piece):
+                write_all(descriptor, piece[written:], position + written)
+            position += len(piece)
         if end > self._reserved:
             self._reserve(end)
-        for piece in frame:
-            write_all(self._descriptor, piece, position)
-            position += len(piece)
 
     def _reserve(self, end: int) -> None:
-        # Others may have written behind what this process knew: nothing is filled but what lies behind the end.
+        """Fill room behind a frame that has just been written."""
+        # Others may have written, and filled, behind what this process knew.
         self._reserved = os.lseek(self._descriptor, 0, os.SEEK_END)
-        if end <= self._reserved:
+        if end < self._reserved:
             return
         size = end + min(end, _GREATEST_RESERVE)
         size += -size % _BLOCK
-        # Where it is refused, the frame itself may still fit.
+        # Where it is refused, the frame itself has fitted.
         with suppress(OSError):
-            write_all(self._descriptor, bytes(size - self._reserved), self._reserved)
+            write_all(self._descriptor, bytes(size - end), end)
             self._reserved = size
 
     def take_back(self, position: int) -> None:

@@ -19,6 +19,7 @@ from pronto_lmdb.identity import FULL, NORMAL, OFF
 from pronto_lmdb.journal_format import encode_frame
 from pronto_lmdb.pool import pool
 from pronto_lmdb.translation import translated
+from pronto_lmdb.writer_lock import SPENT
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -61,22 +62,23 @@ class JournaledCommit(Commit):
         self._interval = interval
         self._must_flush = self._pinned = False
         self.stays = True
-        super().__init__(environment, home, timeout)
+        Commit.__init__(self, environment, home, timeout)
 
     def _begin(self) -> None:
-        cached = self._environment.cached_state
-        super()._begin()
-        environment, state = self._environment, self.state
+        environment = self._environment
+        cached = environment.cached_state
+        Commit._begin(self)
+        state = self.state
         if not environment.is_settled(state):
             self._drop()
             environment.settle(state, self._timeout)
-            super()._begin()
+            Commit._begin(self)
             state = self.state
         journal = environment.journal
         assert journal is not None
         self._journal = journal
-        self._level = state.level
-        if state.level == NORMAL:
+        self._level = level = state.level
+        if level == NORMAL:
             self._seconds = self._interval()  # what is wrong with it refuses the write before it happens
         self._position = state.end
         # Others wrote before, and will again: they need not search the journal for its end.
@@ -111,15 +113,13 @@ class JournaledCommit(Commit):
                 visible.
 
         """
-        level, state = self._level, self.state
-        written = bool(self._log)
-        self._must_flush = level == FULL or (written and level != state.level)
-        owes = written and state.level == NORMAL and not self._must_flush
+        found, level = self._level, self.state.level
+        self._must_flush = found == FULL or (found != level and bool(self._log))
         if self._must_flush:
             self._end(Commit.commit)
-        else:
-            super().commit()
-        if owes:
+            return
+        Commit.commit(self)
+        if level == NORMAL and self._log and self._journal not in flusher.due:
             flusher.note(self._journal, self._seconds)
 
     def sync(self) -> None:
@@ -146,10 +146,14 @@ class JournaledCommit(Commit):
                 pool.close_unowned(self._environment)
 
     def _leave(self) -> None:
+        environment = self._environment
         if self._must_flush:
             self._pinned = True
-            self._environment.pin()
-        super()._leave()
+            environment.pin()
+        environment.writer_lock.leave(self.ticket)
+        self.ticket = SPENT
+        if not environment.owners:
+            pool.close_unowned(environment)
 
     def _publish(self) -> None:
         state = self.state
@@ -158,10 +162,9 @@ class JournaledCommit(Commit):
             return
         if not state.anchored:
             self._anchor()
-        journal, start, number = self._journal, state.end, self.txn.id()
-        frame, checksum = encode_frame(state.checksum, state, self._log)
-        state.end = end = start + sum(map(len, frame))
-        state.checksum = checksum
+        journal, start = self._journal, state.end
+        frame, state.checksum = encode_frame(state.checksum, state, self._log)
+        state.end = end = start + (len(frame[0]) if len(frame) == 1 else sum(map(len, frame)))
         try:
             journal.write(frame, start, end)
             self._publish_view()
@@ -169,7 +172,7 @@ class JournaledCommit(Commit):
             self._take_back(start)
             raise translated(error, self._environment.path) from error
         except BaseException:
-            if not self._is_committed(number):
+            if not self._is_committed():
                 self._take_back(start)
             raise
         journal.committed = self._position = end
@@ -191,7 +194,7 @@ class JournaledCommit(Commit):
             state.anchored = state.anchored and self.stays
             self._record_state()
         else:
-            state.transaction = self.txn.id()
+            state.transaction = self._number
         self._commit()
 
     def _anchor(self) -> None:
@@ -203,12 +206,12 @@ class JournaledCommit(Commit):
             raise translated(error, self._environment.path) from error
         self.state.anchored = self._must_record = True
 
-    def _is_committed(self, number: int) -> bool:
-        """Tell whether LMDB committed a transaction: Ctrl-C may strike right behind that."""
+    def _is_committed(self) -> bool:
+        """Tell whether LMDB committed the transaction: Ctrl-C may strike right behind that."""
         self._drop()
         txn = self._environment.begin_read()
         try:
-            return txn.id() == number
+            return txn.id() == self._number
         finally:
             txn.abort()
 

@@ -12,7 +12,6 @@ import lmdb
 from pronto_lmdb import clock
 from pronto_lmdb.environment import StaleEnvironment
 from pronto_lmdb.errors import ReadOnlyError
-from pronto_lmdb.journaled import JournaledEnvironment
 from pronto_lmdb.journaled_commit import JournaledCommit
 from pronto_lmdb.key import encode_key
 from pronto_lmdb.moment import Moment
@@ -153,7 +152,8 @@ class Keystore(WriteVerbs):
 
     @property
     def _value_limit(self) -> int:  # type: ignore[override]
-        return self._store.value_limit
+        limit = self._store.known_value_limit
+        return self._store.value_limit if limit is None else limit
 
     def transaction(self) -> Transaction:
         """Return a transaction: ``with keystore.transaction() as txn`` commits on normal exit, else drops all."""
@@ -175,15 +175,16 @@ class Keystore(WriteVerbs):
         return self._opened() is None
 
     def _write(self, operation: Callable[[Commit], Result]) -> Result:
-        commit = self._begin_commit(True)
-        assert commit is not None
-        return self._finish(commit, operation)
+        # The address is created, so there is a commit.
+        return self._commit(operation, True, None)  # type: ignore[return-value]
 
     def _write_existing(self, operation: Callable[[Commit], Result], absent: Absent) -> Result | Absent:
-        commit = self._begin_commit(False)
-        return absent if commit is None else self._finish(commit, operation)
+        return self._commit(operation, False, absent)
 
-    def _finish(self, commit: Commit, operation: Callable[[Commit], Result]) -> Result:
+    def _commit(self, operation: Callable[[Commit], Result], create: bool, absent: Absent) -> Result | Absent:
+        commit = self._begin_commit(create)
+        if commit is None:
+            return absent
         try:
             result = operation(commit)
         except lmdb.Error as error:
@@ -196,16 +197,17 @@ class Keystore(WriteVerbs):
         return result
 
     def _begin_commit(self, create: bool) -> JournaledCommit | None:
-        if self._store.readonly:
+        store = self._store
+        if store.readonly:
             raise ReadOnlyError("The store was opened read-only.", "Open it without readonly=True.")
         while True:
             home = self._home
-            if home is None or home.environment.closed or self._store.closed:
+            if home is None or home.environment.closed or store.closed:
                 home = self._opened()
             if home is None:
                 if not create:
                     return None
-                self._store.create_missing(self.address)
+                store.create_missing(self.address)
                 continue
             try:
                 return self._commit_to(home)
@@ -213,12 +215,10 @@ class Keystore(WriteVerbs):
                 self._forget(home)
 
     def _commit_to(self, home: Home) -> JournaledCommit:
-        environment = home.environment
+        environment, store = home.environment, self._store
         environment.used = True
-        if not isinstance(environment, JournaledEnvironment):
-            # Release 0.1 wrote it, and nobody gave it a journal, because it cannot be written.
-            raise ReadOnlyError(f"{self.address} cannot be written.", "Check its owner and permissions.")
-        return JournaledCommit(environment, home, self._store.timeout, self._store.flush_interval)
+        # One without a journal can only be of release 0.1, in a place that cannot be written: the commit refuses that.
+        return JournaledCommit(environment, home, store.timeout, store.flush_interval)  # type: ignore[arg-type]
 
     # -- the environment behind the name ------------------------------------------------------------------------
 

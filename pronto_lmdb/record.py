@@ -15,6 +15,8 @@ PLAIN = 0x10
 EXPIRING = 0x11
 
 _PLAIN_HEADER = Struct(">BQQ")
+# Packs what a record without an expiry begins with: PLAIN, its revision, the time of its update.
+plain_header = _PLAIN_HEADER.pack
 _EXPIRING_HEADER = Struct(">BQQQ")
 PLAIN_SIZE = _PLAIN_HEADER.size
 EXPIRING_SIZE = _EXPIRING_HEADER.size

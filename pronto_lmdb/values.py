@@ -26,6 +26,7 @@ _SCALARS = (str, int, float, bytes, type(None), datetime)
 _SMALLEST_INTEGER, _GREATEST_INTEGER = -(2**63), 2**64 - 1
 # First bytes of msgpack's binary and extension types, none of which occurs in ASCII text.
 _MARKS = bytes([*range(0xC4, 0xCA), *range(0xD4, 0xD9)])
+_EMPTY_BINARY, _EMPTY_EXTENSION = b"\xc4\0", b"\xc7\0"
 _KEPT_BUFFER = 1024 * 1024
 
 # How subclasses, and tuples, become what msgpack knows.
@@ -83,18 +84,42 @@ def pack(value: Value, limit: int = DEFAULT_VALUE_LIMIT) -> bytes:
         _refuse(value, str(error))
     # msgpack also takes bytearrays, its own extension types and tuples as keys, which would not come back as
     # they went in. Only values that show a trace of binary data or of a conversion need the slow inspection.
-    if packer.unusual or len(packed.translate(None, _MARKS)) != len(packed):
+    size = len(packed)
+    if packer.unusual or (len(packed.translate(None, _MARKS)) != size and _holds_binary(packed)):
         packer.unusual = False
         fault = _fault(value)
         if fault:
             raise fault
-    if len(packed) <= _KEPT_BUFFER:
+    if size <= _KEPT_BUFFER:
         _idle.append(packer)
-    if len(packed) > limit:
+    if size > limit:
         raise InvalidValueError(
-            f"The value has {len(packed):,} bytes packed; at most {limit:,} are allowed.",
+            f"The value has {size:,} bytes packed; at most {limit:,} are allowed.",
             "Split it over several keys, or raise the setting value_limit.",
         )
+    return packed
+
+
+def pack_all(values: list[Value], limit: int = DEFAULT_VALUE_LIMIT) -> list[bytes]:
+    """Return the msgpack bytes of many values, in their order, in less time than so many calls of :func:`pack` take.
+
+    Raises:
+        InvalidValueError: as :func:`pack` does, for the first that cannot be stored.
+
+    """
+    packer = _idle.pop() if _idle else _ValuePacker()
+    try:
+        packed = list(map(packer.pack, values))
+    except (TypeError, ValueError, OverflowError):
+        return [pack(value, limit) for value in values]  # this says which, and why
+    greatest = max(map(len, packed), default=0)
+    if packer.unusual or greatest > limit:
+        return [pack(value, limit) for value in values]
+    for value, each in zip(values, packed, strict=True):
+        if len(each.translate(None, _MARKS)) != len(each) and _holds_binary(each) and (fault := _fault(value)):
+            raise fault
+    if greatest <= _KEPT_BUFFER:
+        _idle.append(packer)
     return packed
 
 
@@ -131,6 +156,17 @@ def same(left: Value, right: Value) -> bool:
         elif one != other and not (one != one and other != other):
             return False
     return True
+
+
+def _holds_binary(packed: bytes) -> bool:
+    """Tell whether there is binary data or an extension in packed bytes: numbers and texts have the marks by chance."""
+    if _EMPTY_BINARY in packed or _EMPTY_EXTENSION in packed:
+        return True
+    try:
+        unpackb(packed, max_bin_len=0, max_ext_len=0, strict_map_key=False)
+    except (ValueError, TypeError):
+        return True
+    return False
 
 
 def _refuse_extension(code: int, data: bytes) -> NoReturn:

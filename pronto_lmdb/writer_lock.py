@@ -8,7 +8,7 @@ from contextlib import suppress
 from time import monotonic
 
 from pronto_lmdb.errors import ConflictError, LockTimeoutError
-from pronto_lmdb.files import FileLock
+from pronto_lmdb.files import FileLock, try_lock, unlock
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -96,7 +96,10 @@ class WriterLock:
             self.leave(ticket)
             return False
         try:
-            self._process_lock.acquire(timeout)
+            try:
+                try_lock(self._process_lock.descriptor)
+            except (BlockingIOError, PermissionError):  # another process has it
+                self._process_lock.acquire(timeout)
         except BaseException:
             self.leave(ticket)
             raise
@@ -125,7 +128,9 @@ class WriterLock:
     def leave(self, ticket: Ticket) -> None:
         """Let the next writer in; does nothing for whoever is not the writer."""
         if self._slot.get(_WRITER) is ticket:
-            self._process_lock.release()
+            descriptor = self._process_lock.descriptor
+            if descriptor >= 0:  # in a fork's child it is closed
+                unlock(descriptor)
             del self._slot[_WRITER]
             # A count that two threads change at once may be wrong: then a waiter looks a little later by itself.
             if self._waiting:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, MutableMapping
-from itertools import chain
+from itertools import chain, islice
 
 from pronto_lmdb import changes, clock
 from pronto_lmdb.errors import InvalidKeyError, InvalidValueError
-from pronto_lmdb.key import encode_key
+from pronto_lmdb.key import encode_key, encode_keys
 from pronto_lmdb.reading import MICROSECONDS, ReadVerbs, key_not_found
 from pronto_lmdb.record import (
     FIRST_USER_KEY,
@@ -18,7 +18,7 @@ from pronto_lmdb.record import (
     is_live,
     packed_value,
 )
-from pronto_lmdb.values import Value, pack, same, unpack
+from pronto_lmdb.values import Value, pack, pack_all, same, unpack
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 _INTEGERS = range(-(2**63), 2**64)
 _UNSET: Value = object()  # type: ignore[assignment]
+# Values of a batch that are held as they came, before they are packed.
+_PACKED_AT_ONCE = 256
 
 
 class WriteVerbs(ReadVerbs, MutableMapping[str, Value]):
@@ -69,7 +71,8 @@ class WriteVerbs(ReadVerbs, MutableMapping[str, Value]):
             ttl: seconds until it expires.
 
         """
-        encoded, packed, lifetime = encode_key(key), pack(value, self._value_limit), _lifetime(ttl)
+        encoded, packed = encode_key(key), pack(value, self._value_limit)
+        lifetime = None if ttl is None else _microseconds(ttl)
         self._write(lambda commit: changes.put(commit, encoded, packed, lifetime))
 
     def __setitem__(self, key: str, value: Value) -> None:
@@ -268,12 +271,13 @@ class WriteVerbs(ReadVerbs, MutableMapping[str, Value]):
         """
         pairs = ((key, other[key]) for key in other) if isinstance(other, Mapping) else other
         limit = self._value_limit
+        rest = chain(pairs, values.items())
         # Two lists of bytes instead of one of pairs: what holds no references does not burden garbage collection.
         keys: list[bytes] = []
         packed: list[bytes] = []
-        for key, value in chain(pairs, values.items()):
-            keys.append(encode_key(key))
-            packed.append(pack(value, limit))
+        while batch := list(islice(rest, _PACKED_AT_ONCE)):
+            keys += encode_keys([key for key, _ in batch])
+            packed += pack_all([value for _, value in batch], limit)
         if keys:
             self._write(lambda commit: changes.put_all(commit, keys, packed))
 
