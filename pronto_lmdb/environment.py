@@ -96,7 +96,7 @@ class Environment:
     """
 
     __slots__ = (
-        "_closing", "_map_size", "_pins", "_place",
+        "_closing", "_found", "_map_size", "_pins", "_place",
         "abandoned", "begin", "cached_state", "closed", "epoch", "file", "handle", "home", "is_keystore", "name",
         "owners", "path", "quota", "readonly", "used", "writer_lock",
     )  # fmt: skip
@@ -106,6 +106,8 @@ class Environment:
 
     # Whether LMDB flushes each commit; it fixes that at opening.
     _SYNCED = True
+    # Whether the path may come to mean another directory, so that the lock file must be open before anybody needs it.
+    _PATH_MAY_CHANGE = True
 
     def __init__(self, path: str, place: str | None = None) -> None:
         self.path = path
@@ -117,6 +119,7 @@ class Environment:
         self.abandoned = False
         self.used = True
         self.home: Home | None = None
+        self._found: tuple[Identity, State] | None = None
         self.cached_state: State | None = None
         self._closing = False
         self._pins: list[int] = []
@@ -130,12 +133,13 @@ class Environment:
         self.handle = self._open_handle()
         self.begin = self.handle.begin
         try:
-            if not self.readonly:
+            if self._PATH_MAY_CHANGE and not self.readonly:
                 self.writer_lock.open()
             self._refuse_truncated()
             self.handle.reader_check()
             self.file = identify(self._place)
-            self._remember(self.describe()[0])
+            found = self._found = self.describe()
+            self._remember(found[0])
             if self.quota is not None and not self.readonly:
                 self._set_map(min(self.quota, self._map_size))
         except (lmdb.Error, OSError) as error:
@@ -215,6 +219,10 @@ class Environment:
         """Return identity and state as they are on disk now, whoever the owner is."""
 
         def described(txn: lmdb.Transaction[bytes]) -> tuple[Identity, State]:
+            # Whoever opened it asks who lives here next.
+            found, self._found = self._found, None
+            if found is not None and found[1].journal and found[1].transaction == txn.id():
+                return found
             return Identity.decode(txn.get(IDENTITY), self.path), State.read(txn, self.path, txn.id())
 
         return self.read(described)

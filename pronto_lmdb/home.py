@@ -22,20 +22,22 @@ class Home:
     Args:
         environment: the open environment.
         identity: the owner, as read from it.
-        generation: of the state read from it; another one means a change of name or status.
+        state: of it, read with the identity.
 
     Attributes:
+        generation: another one means a change of name or status.
         seen: the LMDB transaction id at which the home was last known to be the live home of its owner.
 
     """
 
     __slots__ = ("environment", "generation", "identity", "seen")
 
-    def __init__(self, environment: Environment, identity: Identity, generation: int) -> None:
+    def __init__(self, environment: Environment, identity: Identity, state: State) -> None:
         self.environment = environment
         self.identity = identity
-        self.generation = generation
-        self.seen = -1
+        self.generation = state.generation
+        # Without a journal a state does not say it.
+        self.seen = state.transaction if state.journal else -1
 
     def holds(self, txn: lmdb.Transaction[bytes]) -> bool:
         """Tell whether a read transaction shows the live home of the owner, and remember it."""

@@ -102,7 +102,7 @@ class Pool:
         if state.status != LIVE:
             self.discard(environment)
             return None
-        home = environment.home = Home(environment, identity, state.generation)
+        home = environment.home = Home(environment, identity, state)
         return home
 
     def peek(self, path: str, owner: int) -> Environment | None:
@@ -214,15 +214,15 @@ class Pool:
 
     def _shrink(self, size: int) -> None:
         """Close the environments used longest ago until at most ``size`` are open; those in use stay."""
-        for _ in range(2):
-            for file, environment in list(self._open.items()):
-                if len(self._open) <= size:
-                    return
-                if environment.used:
-                    environment.used = False
-                    self._open[file] = self._open.pop(file)
-                elif environment.try_close():
-                    del self._open[file]
+        for _ in range(2 * len(self._open)):
+            if len(self._open) <= size:
+                return
+            file, environment = next(iter(self._open.items()))
+            if not environment.used and environment.try_close():
+                del self._open[file]
+            else:
+                environment.used = False
+                self._open[file] = self._open.pop(file)
 
     @contextmanager
     def passing(self, path: str) -> Iterator[FileLock]:

@@ -80,8 +80,9 @@ def _unflushed_answer():
 
 @_rule("a frame is written at the position, not at the end of the file")
 def _append():
-    def write(self, frame, _, original=Journal.write):
-        original(self, frame, os.fstat(self._descriptor).st_size)
+    def write(self, frame, position, end, original=Journal.write):
+        size = os.fstat(self._descriptor).st_size
+        original(self, frame, size, size + end - position)
 
     _replace(Journal, write=write, _reserve=_nothing)
 
@@ -210,7 +211,7 @@ def _mark_ignored():
 @_rule("a checkpoint that came to its end is not undone")
 def _always_undo():
     def resolve(environment, state, timeout):
-        checkpoint._undo(environment, state, state.limit, timeout)
+        checkpoint._undo(environment, state, timeout, longer=False)
 
     replace_everywhere(checkpoint.resolve, resolve)
 

@@ -487,6 +487,33 @@ def test_a_closed_journal_owes_nothing(written: Written, disk: Disk) -> None:
 # -- its size ------------------------------------------------------------------------------------------------------
 
 
+def test_a_large_frame_is_written_once_and_room_only_behind_it(
+    written: Written, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pwrite, places = os.pwrite, []
+
+    def noticed(descriptor: int, content: bytes, position: int) -> int:
+        places.append((position, position + len(content)))
+        return pwrite(descriptor, content, position)
+
+    monkeypatch.setattr(os, "pwrite", noticed)
+    start, end = written.end, written.commit(1_000_000)
+    assert places[0] == (start, end)
+    assert [begin for begin, _ in places[1:]] == [end]
+    assert os.path.getsize(written.path) > end
+    assert written.revisions() == [1]
+
+
+def test_room_that_another_process_has_filled_is_not_filled_again(
+    written: Written, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with open(written.path, "r+b") as other:
+        other.truncate(100_000)
+    monkeypatch.setattr("pronto_lmdb.journal.write_all", lambda *_: pytest.fail("room was filled"))
+    written.commit(50_000)
+    assert os.path.getsize(written.path) == 100_000
+
+
 def allocated(path: Path) -> int:
     return sum(file.stat().st_blocks * 512 for file in path.rglob("*") if file.is_file())
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from strategies import keys
 
 from pronto_lmdb import InvalidKeyError, Key
-from pronto_lmdb.key import encode_bound, encode_key
+from pronto_lmdb.key import encode_bound, encode_key, encode_keys
 
 # -- any text ------------------------------------------------------------------------------------------------------
 
@@ -58,6 +58,17 @@ def test_a_key_that_cannot_be_stored_is_refused(key: str, reason: str) -> None:
     with pytest.raises(InvalidKeyError, match=reason) as caught:
         encode_key(key)
     assert caught.value.hint
+
+
+@pytest.mark.parametrize(("key", "reason"), REFUSED.values(), ids=REFUSED)
+def test_among_many_keys_the_first_that_cannot_be_stored_is_refused(key: str, reason: str) -> None:
+    with pytest.raises(InvalidKeyError, match=reason):
+        encode_keys(["a", "\x01", key, "", "b"])
+
+
+@given(st.lists(keys))
+def test_many_keys_are_encoded_as_one_by_one(many: list[str]) -> None:
+    assert encode_keys(many) == [encode_key(key) for key in many]
 
 
 def test_a_long_key_is_not_repeated_in_full() -> None:

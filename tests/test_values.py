@@ -14,10 +14,11 @@ from typing import Any
 import msgpack
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 from strategies import FIRST_INTEGER, LAST_INTEGER, alike, values
 
 from pronto_lmdb import CorruptStoreError, InvalidValueError
-from pronto_lmdb.values import MAX_DEPTH, pack, same, unpack
+from pronto_lmdb.values import MAX_DEPTH, pack, pack_all, same, unpack
 
 # -- what can be stored --------------------------------------------------------------------------------------------
 
@@ -235,6 +236,26 @@ def test_a_value_that_cannot_be_stored_is_refused_with_its_path(value: Any, path
     assert caught.value.problem.startswith(path)
     assert reason in caught.value.problem
     assert caught.value.hint
+
+
+@pytest.mark.parametrize(("value", "path", "reason"), REFUSED.values(), ids=REFUSED)
+def test_among_many_values_the_first_that_cannot_be_stored_is_refused(value: Any, path: str, reason: str) -> None:
+    with pytest.raises(InvalidValueError) as caught:
+        pack_all([1, {"a": b"2"}, value, {3}])
+    assert caught.value.problem.startswith(path)
+    assert reason in caught.value.problem
+
+
+@given(st.lists(values))
+def test_many_values_are_packed_as_one_by_one(many: list[Any]) -> None:
+    assert pack_all(many) == [pack(value) for value in many]
+
+
+def test_the_limit_holds_for_each_of_many_values() -> None:
+    packed = pack("x" * 100)
+    assert pack_all(["x" * 100] * 3, limit=len(packed)) == [packed] * 3
+    with pytest.raises(InvalidValueError, match="at most 100"):
+        pack_all(["x", "x" * 100], limit=100)
 
 
 @pytest.mark.parametrize("value", [{1}, 2**64, "\ud800", b"x" * 100])
