@@ -115,7 +115,7 @@ def encode_frame(checksum: int, state: State, changes: Sequence[Change]) -> tupl
 
     """
     fixed = _STATE.pack(state.status, state.level, state.generation, state.expiring, state.namespaces)
-    size = sum([len(value) for _, value in changes if value])
+    size = len(changes[0][1] or b"") if len(changes) == 1 else sum([len(value) for _, value in changes if value])
     if len(changes) <= _CHANGES_EACH and size <= _LARGE:
         payload = fixed + (_pack(changes) if size <= _SMALL else packb(changes))
         head = _FRAME.pack(FRAME_MAGIC, len(payload), state.revision)

@@ -166,8 +166,9 @@ class Keystore(WriteVerbs):
             home = self._opened()
             if home is None or home.environment.readonly:
                 return
+            environment, store = home.environment, self._store
             with suppress(StaleEnvironment):
-                self._commit_to(home).sync()
+                JournaledCommit(environment, home, store.timeout, store.flush_interval).sync()  # type: ignore[arg-type]
                 return
             self._forget(home)
 
@@ -209,16 +210,13 @@ class Keystore(WriteVerbs):
                     return None
                 store.create_missing(self.address)
                 continue
+            environment = home.environment
+            environment.used = True
             try:
-                return self._commit_to(home)
+                # One without a journal can only be of release 0.1, in a place that cannot be written: that is refused.
+                return JournaledCommit(environment, home, store.timeout, store.flush_interval)  # type: ignore[arg-type]
             except StaleEnvironment:
                 self._forget(home)
-
-    def _commit_to(self, home: Home) -> JournaledCommit:
-        environment, store = home.environment, self._store
-        environment.used = True
-        # One without a journal can only be of release 0.1, in a place that cannot be written: the commit refuses that.
-        return JournaledCommit(environment, home, store.timeout, store.flush_interval)  # type: ignore[arg-type]
 
     # -- the environment behind the name ------------------------------------------------------------------------
 
