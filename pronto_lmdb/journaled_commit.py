@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pronto_lmdb.home import Home
+    from pronto_lmdb.identity import State
     from pronto_lmdb.journal import Journal
     from pronto_lmdb.journaled import JournaledEnvironment
 
@@ -66,26 +67,32 @@ class JournaledCommit(Commit):
 
     def _begin(self) -> None:
         environment = self._environment
-        cached = environment.cached_state
+        cached, journal = environment.cached_state, environment.journal
         Commit._begin(self)
         state = self.state
-        if not environment.is_settled(state):
-            self._drop()
-            environment.settle(state, self._timeout)
-            Commit._begin(self)
-            state = self.state
-        journal = environment.journal
-        assert journal is not None
+        # Behind a commit of this process nothing needs to be settled, unless a flush has failed since. At the level
+        # `full` it looks all the same: what is acknowledged must not lie in a journal that a hand has removed.
+        if state is not cached or journal is None or journal.spoiled or state.level == FULL:
+            state, journal = self._settled(state)
         self._journal = journal
         self._level = level = state.level
         if level == NORMAL:
             self._seconds = self._interval()  # what is wrong with it refuses the write before it happens
-        self._position = state.end
+        # While the writer lock is held, the view names exactly what is committed.
+        self._position = journal.committed = state.end
         # Others wrote before, and will again: they need not search the journal for its end.
         self._must_record = state is not cached or state.revision - state.recorded >= _LONGEST_SEARCH
         self._expiring, self._namespaces = state.expiring, state.namespaces
-        # While the writer lock is held, the view names exactly what is committed.
-        journal.committed = state.end
+
+    def _settled(self, state: State) -> tuple[State, Journal]:
+        """Return the state to go on from, and the journal behind it; the transaction may be another one afterwards."""
+        environment = self._environment
+        if not environment.is_settled(state):
+            self._drop()
+            environment.settle(state, self._timeout)
+            Commit._begin(self)
+        assert environment.journal is not None
+        return self.state, environment.journal
 
     def checkpoint(self) -> None:
         """Make everything committed so far durable, whatever the level; nothing was changed yet.

@@ -24,7 +24,7 @@ def encode_key(key: str) -> bytes:
     """
     try:
         encoded = key.encode()
-        if 0 < len(encoded) <= MAX_KEY_BYTES and encoded[0]:
+        if encoded >= FIRST_KEY and len(encoded) <= MAX_KEY_BYTES:
             return encoded
     except (AttributeError, TypeError, UnicodeEncodeError):
         encoded = b""
