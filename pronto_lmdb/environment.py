@@ -254,6 +254,10 @@ class Environment:
         self.writer_lock.close()
         return self.handle
 
+    def is_in_place(self) -> bool:
+        """Tell whether its data file is still the one in the directory; only that of a keystore is ever replaced."""
+        return True
+
     def has_moved(self, epoch: int) -> bool:
         """Tell whether the handle was closed or resized since it had this epoch, or is just now."""
         return self._closing or self.closed or self.epoch != epoch

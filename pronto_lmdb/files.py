@@ -129,6 +129,11 @@ def move(source: str, target: str) -> None:
         raise translated(error, source) from error
 
 
+def allocated(stat: os.stat_result) -> int:
+    """Return what a file takes on the disk, in bytes; where the system does not say, its size in whole blocks."""
+    return getattr(stat, "st_blocks", -(-stat.st_size // 512)) * 512
+
+
 def write_all(descriptor: int, content: bytes, position: int) -> None:
     """Write all of some bytes at a position: one call moves at most 2 GiB, and a full disk or a signal less."""
     written = os.pwrite(descriptor, content, position)

@@ -122,6 +122,27 @@ class JournaledCommit(Commit):
         if owes:
             flusher.note(self._journal, self._seconds)
 
+    def compact(self) -> tuple[int, int]:
+        """End the transaction, without changes, and make the view anew, without free pages.
+
+        Returns:
+            What the directory took on the disk before and afterwards, in bytes.
+
+        Raises:
+            StoreFullError: if the disk refuses; everything goes on as it was.
+
+        """
+        self._drop()
+        environment = self._environment
+        try:
+            before = environment.directory.allocated()
+            environment.compact(self.state, self._timeout)
+            return before, environment.directory.allocated()
+        except (lmdb.Error, OSError) as error:
+            raise translated(error, environment.path) from error
+        finally:
+            self._leave()
+
     def sync(self) -> None:
         """End the transaction, without changes, and make everything before it durable, whatever the level."""
         if self._level == OFF:

@@ -8,6 +8,7 @@ from _thread import RLock
 from contextlib import contextmanager, suppress
 
 from pronto_lmdb.data_files import identify
+from pronto_lmdb.directory import abandon_all
 from pronto_lmdb.environment import Environment, StaleEnvironment
 from pronto_lmdb.errors import ConflictError, CorruptStoreError, LockTimeoutError, ProntoError, StoreFullError
 from pronto_lmdb.files import FileLock
@@ -186,9 +187,11 @@ class Pool:
             raise refused
 
     def discard(self, environment: Environment) -> None:
-        """Close an environment that is no longer needed, unless somebody is inside."""
+        """Close an environment that is no longer needed, at once or when nobody is inside any more."""
         with self._lock:
             self._close_where(lambda other: other is environment)
+            if not environment.closed and not environment.is_in_place():
+                environment.owners.clear()  # nobody can find this one again; the last one inside closes it
 
     def discard_at(self, path: str) -> None:
         """Close the environment in a directory, if it is open here; nothing is opened."""
@@ -252,6 +255,7 @@ class Pool:
         for lock in self._passing_locks:
             lock.close()
         self._passing_locks.clear()
+        abandon_all()
         inherited = self._open
         self._reset()
         flusher.reset()

@@ -14,7 +14,8 @@ from time import monotonic, sleep
 
 import lmdb
 
-from pronto_lmdb.checkpoint import BASE, NEW_BASE, holds_truth, read_base_state, remove_other_journals
+from pronto_lmdb.checkpoint import BASE, NEW_BASE, NEXT, holds_truth, read_base_state, remove_other_journals
+from pronto_lmdb.compaction import finish_swap
 from pronto_lmdb.creation import open_private, store, store_state
 from pronto_lmdb.data_files import DATA_FILE, LOCK_TABLE, damage, is_sound
 from pronto_lmdb.directory import Directory
@@ -71,6 +72,7 @@ def _is_made_by_others(directory: Directory, timeout: float) -> bool:
     deadline = monotonic() + timeout
     while True:
         if directory.enter():
+            finish_swap(directory)
             if trust(directory) == TRUSTED:
                 return True
             directory.leave()
@@ -106,7 +108,8 @@ def recover(directory: Directory) -> None:
     """Make the view from base and journal; nobody else is inside."""
     for leftover in (NEW_BASE, NEW_JOURNAL):
         directory.unlink(leftover)
-    remove_tree(directory.place(REBUILD))
+    for leftover in (REBUILD, NEXT):
+        remove_tree(directory.place(leftover))
     header, state, replayed = _rebuilt(directory)
     _settle_journal(directory, header, state)
     remove_other_journals(directory, header.journal)
