@@ -83,6 +83,12 @@ class Directory:
         """Be the only one inside, if nobody else is."""
         return wait_for(try_lock, self._descriptor, 0)
 
+    def insiders(self) -> str:
+        """Return who is inside, in words."""
+        from pronto_lmdb.holders import named  # seldom needed
+
+        return named(self._descriptor)
+
     def hold(self, name: str, lock: Callable[[int], None], timeout: float) -> bool:
         """Lock a file inside, whichever has the name by then, until :meth:`let_go`; tell whether that came about.
 

@@ -212,8 +212,12 @@ class FileLock:
         self.path = path
         self._descriptor = -1
 
-    def acquire(self, timeout: float) -> None:
+    def acquire(self, timeout: float, name: str = "") -> None:
         """Take the lock within ``timeout`` seconds; Ctrl-C works while waiting.
+
+        Args:
+            timeout: seconds to wait.
+            name: of what is locked, for messages; by default the path.
 
         Raises:
             LockTimeoutError: if another process still holds it then.
@@ -226,10 +230,15 @@ class FileLock:
             try_lock(self._descriptor)
         except (BlockingIOError, PermissionError):
             if not wait_for(try_lock, self._descriptor, timeout):
-                raise LockTimeoutError(
-                    f"{os.path.dirname(self.path)} was locked by another process for {timeout:g} s.",
-                    "Try again, or allow a longer timeout.",
-                ) from None
+                raise self._in_vain(timeout, name) from None
+
+    def _in_vain(self, timeout: float, name: str) -> LockTimeoutError:
+        from pronto_lmdb.holders import named  # seldom needed
+
+        return LockTimeoutError(
+            f"{name or self.path} was locked by {named(self._descriptor)} for {timeout:g} s.",
+            "Try again, or allow a longer timeout.",
+        )
 
     def release(self) -> None:
         """Give the lock back, for the copies of the descriptor that a fork made as well; idempotent."""

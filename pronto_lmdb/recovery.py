@@ -83,7 +83,7 @@ def _is_made_by_others(directory: Directory, timeout: float) -> bool:
             return True  # doubtful, and good while others are inside
         if monotonic() >= deadline:
             raise LockTimeoutError(
-                f"{directory.path} must be recovered, and other processes still have it open.",
+                f"{directory.path} must be recovered, and {directory.insiders()} still has it open.",
                 "Close it there, then try again.",
             )
         sleep(_PAUSE)

@@ -18,7 +18,8 @@ LAYERS = {
         "arguments", "journal_format",
     ],
     "environment": [
-        "allocator", "translation", "files", "data_files", "directory", "marker", "writer_lock", "environment",
+        "allocator", "translation", "holders", "files", "data_files", "directory", "marker", "writer_lock",
+        "environment",
     ],
     "journal": [
         "journal", "genesis", "creation", "checkpoint", "compaction", "recovery", "flusher", "journaled",
