@@ -25,9 +25,9 @@ from pronto_lmdb.allocator import note_opening
 from pronto_lmdb.data_files import (
     DATA_FILE,
     LOCK_TABLE,
+    damage_at_rest,
     identify,
     is_on_readonly_file_system,
-    is_sound,
     reserve_lock_file,
 )
 from pronto_lmdb.errors import (
@@ -208,8 +208,10 @@ class Environment:
             raise CorruptStoreError(f"{self.path}/{DATA_FILE} is truncated.", "Restore it from a snapshot.")
 
     def _is_truncated(self) -> bool:
+        # The size that is needed comes first: another process may let the file grow in between.
+        file, needed = os.path.join(self._place, DATA_FILE), self.size()
         # Pages at the end that were never needed may rightly be missing, so only the verifier can tell.
-        return os.path.getsize(os.path.join(self._place, DATA_FILE)) < self.size() and not is_sound(self._place)
+        return os.path.getsize(file) < needed and damage_at_rest(file) is not None
 
     def describe(self) -> tuple[Identity, State]:
         """Return identity and state as they are on disk now, whoever the owner is."""
