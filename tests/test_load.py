@@ -184,9 +184,9 @@ def run(root: Path, seconds: float, seed: int, sabotage: Callable[[], None] | No
     """Let the processes work, and return what they say."""
     answers = spawn.Queue()
     end = monotonic() + seconds + 1.5  # they take a while to begin
-    processes = [spawn.Process(target=_churn, args=(root, seed, end, answers))]
-    for number in range(WRITERS):
-        processes.append(spawn.Process(target=_write, args=(root, number, end, answers, sabotage)))
+    churner = spawn.Process(target=_churn, args=(root, seed, end, answers))
+    works = [(root, number, end, answers, sabotage) for number in range(WRITERS)]
+    processes = [churner, *(spawn.Process(target=_write, args=work) for work in works)]
     for process in processes:
         process.start()
     found = [answers.get(timeout=seconds + 120) for _ in processes]
