@@ -89,16 +89,17 @@ class Environment:
         is_keystore: whether it belongs to an address, and is not the registry.
         abandoned: whether it was inherited by a fork, in the middle of something.
         used: set by every use, cleared by the pool when it looks for what to close.
+        name: the address, or what else it is, for messages.
+        views: when each open view will have been open for too long, by any number.
         writer_lock: held by whoever writes.
         cached_state: the last state that this process committed, which holds if nobody has committed since.
 
     """
 
     __slots__ = (
-        "_closing", "_map_size", "_name", "_pins", "_place", "_quota",
-        "abandoned", "begin", "cached_state", "closed", "epoch", "file", "handle", "home", "is_keystore", "owners",
-        "path", "readonly", "used",
-        "writer_lock",
+        "_closing", "_map_size", "_pins", "_place", "_quota",
+        "abandoned", "begin", "cached_state", "closed", "epoch", "file", "handle", "home", "is_keystore", "name",
+        "owners", "path", "readonly", "used", "views", "writer_lock",
     )  # fmt: skip
 
     handle: lmdb.Environment
@@ -120,6 +121,7 @@ class Environment:
         self.cached_state: State | None = None
         self._closing = False
         self._pins: list[int] = []
+        self.views: dict[int, float] = {}
         self.writer_lock = WriterLock(os.path.join(self._place, LOCK_FILE))
         self._open()
 
@@ -148,7 +150,7 @@ class Environment:
     def _remember(self, identity: Identity) -> None:
         """Keep what the life of the handle depends on."""
         self.is_keystore = bool(identity.address)
-        self._name = identity.address or "the registry"
+        self.name = identity.address or "the registry"
         self._quota = identity.max_bytes
 
     def _dispose(self) -> None:
@@ -339,6 +341,19 @@ class Environment:
         except lmdb.Error as error:
             raise translated(error, self.path) from error
 
+    def report_views(self) -> None:
+        """Tell the log of views that have been open for too long, once of each."""
+        now = monotonic()
+        for view, deadline in list(self.views.items()):
+            if deadline < now:
+                from logging import getLogger  # seldom needed, and slow to import
+
+                self.views[view] = float("inf")
+                getLogger("pronto_lmdb").warning(
+                    "A view of %s has been open for too long: its file may grow with every write. "
+                    "End views soon, or raise the setting view_warning.", self.name,
+                )  # fmt: skip
+
     def size(self) -> int:
         """Return the bytes of the data file that are in use."""
         return (self.handle.info()["last_pgno"] + 1) * self.handle.stat()["psize"]
@@ -361,7 +376,7 @@ class Environment:
         """
         if self.readonly:
             raise ReadOnlyError(f"{self.path} cannot be written.", "Check its owner and permissions.")
-        if not self.writer_lock.acquire(ticket, self._name, timeout):
+        if not self.writer_lock.acquire(ticket, self.name, timeout):
             raise StaleEnvironment
 
     def begin_write(self) -> lmdb.Transaction[bytes]:
@@ -424,7 +439,7 @@ class Environment:
             target = quota + QUOTA_SLACK
             if not only_deletes or self._map_size >= target:
                 raise StoreFullError(
-                    f"{self._name} has used its quota of {quota:,} bytes.",
+                    f"{self.name} has used its quota of {quota:,} bytes.",
                     "Delete something, or raise max_bytes.",
                 )
         self.handle.reader_check()
@@ -459,12 +474,12 @@ class Environment:
             while self._pins:
                 if get_ident() in self._pins:
                     raise ConflictError(
-                        f"The file of {self._name} has to grow, and this thread has a view open on it.",
+                        f"The file of {self.name} has to grow, and this thread has a view open on it.",
                         "End the view, then write.",
                     )
                 if monotonic() >= deadline:
                     raise LockTimeoutError(
-                        f"The file of {self._name} has to grow, and other threads have views open on it.",
+                        f"The file of {self.name} has to grow, and other threads have views open on it.",
                         "End the views, then write.",
                     )
                 sleep(_PAUSE)

@@ -240,6 +240,7 @@ class JournaledEnvironment(Environment):
             OSError, lmdb.Error: if the disk refuses; the old journal goes on then.
 
         """
+        self.report_views()
         # On the way the state says what is not so yet, and whoever is interrupted may leave it like that.
         self.cached_state = None
         self._take(checkpoint(self, state, timeout))

@@ -32,6 +32,10 @@ if TYPE_CHECKING:
 # How many frames another process may have to step over to find the end of the journal.
 _LONGEST_SEARCH = 64
 
+# After how many commits somebody looks for readers that were killed: until then the pages that they saw are not used
+# again, and each commit lets the file grow by a few.
+_READER_CHECKS = 16
+
 
 class JournaledCommit(Commit):
     """A write transaction of a keystore.
@@ -82,6 +86,8 @@ class JournaledCommit(Commit):
         # Others wrote before, and will again: they need not search the journal for its end.
         self._must_record = state is not cached or state.revision - state.recorded >= _LONGEST_SEARCH
         self._expiring, self._namespaces = state.expiring, state.namespaces
+        if not state.revision % _READER_CHECKS:
+            environment.handle.reader_check()
         # While the writer lock is held, the view names exactly what is committed.
         journal.committed = state.end
 

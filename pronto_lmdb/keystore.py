@@ -106,7 +106,7 @@ class Keystore(WriteVerbs):
     def view(self) -> View:
         """Return a view: ``with keystore.view() as view`` reads one consistent moment; empty where nothing exists."""
         self._store.check_open()
-        return View(self._enter_view)
+        return View(self._enter_view, self._store.view_warning())
 
     def _enter_view(self) -> tuple[Environment, lmdb.Transaction[bytes]] | None:
         while True:

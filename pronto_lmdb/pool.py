@@ -213,7 +213,7 @@ class Pool:
     def _close_where(self, unwanted: Callable[[Environment], bool]) -> None:
         for file, environment in list(self._open.items()):
             if unwanted(environment) and environment.try_close():
-                del self._open[file]
+                self._open.pop(file, None)  # the collector of garbage may have ended a view, and closed it, meanwhile
 
     def _shrink(self, size: int) -> None:
         """Close the environments used longest ago until at most ``size`` are open; those in use stay."""
@@ -221,11 +221,11 @@ class Pool:
             for file, environment in list(self._open.items()):
                 if len(self._open) <= size:
                     return
-                if environment.used:
+                if environment.used and not environment.closed:
                     environment.used = False
                     self._open[file] = self._open.pop(file)
                 elif environment.try_close():
-                    del self._open[file]
+                    self._open.pop(file, None)
 
     @contextmanager
     def passing(self, path: str) -> Iterator[FileLock]:

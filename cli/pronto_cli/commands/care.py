@@ -8,7 +8,8 @@ from pronto_cli.commands.words import OptionalAddressArgument
 from pronto_cli.grammar import Group, HelpCommand, command, epilog
 
 _Setting = Annotated[
-    str, typer.Argument(metavar="NAME", help="address, durability, flush_interval, timeout or value_limit.")
+    str,
+    typer.Argument(metavar="NAME", help="address, durability, flush_interval, timeout, value_limit or view_warning."),
 ]
 
 
