@@ -90,7 +90,6 @@ def _continue(environment: JournaledEnvironment, state: State, timeout: float, f
         raise
     # From here on the mark stays if anything fails: the next writer looks at what came of it.
     directory.rename(NEW_BASE, BASE)
-    directory.sync()
     finish(environment, state, size, timeout)
 
 
@@ -107,7 +106,6 @@ def resolve(environment: JournaledEnvironment, state: State, timeout: float) -> 
     base = read_base_state(environment.directory)
     if base is not None and base.journal == state.journal:
         size = environment.directory.stat(BASE)
-        environment.directory.sync()
         finish_checkpoint(environment, state, 0 if size is None else size.st_size, timeout)
     else:
         _undo(environment, state, timeout, longer=False)
@@ -152,7 +150,7 @@ def copy_compact(handle: lmdb.Environment, descriptor: int) -> None:
 
 
 def finish_checkpoint(environment: JournaledEnvironment, state: State, size: int, timeout: float) -> None:
-    """Declare the checkpoint done, now that the name of the base is on the disk.
+    """Declare the checkpoint done, now that the base has its name.
 
     Args:
         environment: whose.
@@ -161,10 +159,12 @@ def finish_checkpoint(environment: JournaledEnvironment, state: State, size: int
         timeout: seconds to wait for views, if the file must grow.
 
     """
+    directory = environment.directory
+    directory.sync()
     state.previous = None
     state.limit = limit_beside(size)
     environment.commit_state(state, timeout)
-    remove_other_journals(environment.directory, state.journal)
+    remove_other_journals(directory, state.journal)
 
 
 def remove_other_journals(directory: Directory, kept: bytes) -> None:

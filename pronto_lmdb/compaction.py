@@ -55,6 +55,7 @@ def compact(environment: JournaledEnvironment, state: State, timeout: float) -> 
 def _replace_view(environment: JournaledEnvironment, state: State, size: int, timeout: float) -> None:
     directory, mark_of_checkpoint = environment.directory, state.previous
     try:
+        directory.sync()
         state.previous, state.limit = None, limit_beside(size)
         _make_next(directory, state, size)
         _swap(directory)

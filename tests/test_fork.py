@@ -5,6 +5,7 @@ import pickle
 import signal
 import threading
 import time
+import traceback
 import warnings
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import forkserver, get_context
@@ -170,7 +171,7 @@ class Bustle:
             try:
                 work(keystore)
             except Exception as error:
-                self.failures.append((name, error))
+                self.failures.append((name, error, traceback.format_exc()))
                 return
             self.rounds[name] = self.rounds.get(name, 0) + 1
 
