@@ -13,6 +13,7 @@ import lmdb
 
 from pronto_lmdb.environment import StaleEnvironment
 from pronto_lmdb.files import flush_data, remove_tree
+from pronto_lmdb.forks import gate
 from pronto_lmdb.identity import State, limit_beside
 from pronto_lmdb.journal import PREFIX, Journal, journal_name
 from pronto_lmdb.journal_format import HEADER_SIZE, Header
@@ -183,9 +184,10 @@ def read_base_state(directory: Directory) -> State | None:
     """Return the state that the base holds: which journal continues it; ``None`` if there is no base."""
     if directory.stat(BASE) is None:
         return None
-    handle = lmdb.open(directory.place(BASE), subdir=False, readonly=True, lock=False, create=False)
-    try:
-        with handle.begin() as txn:
-            return State.decode(txn.get(STATE), directory.path)
-    finally:
-        handle.close()
+    with gate.passed():
+        handle = lmdb.open(directory.place(BASE), subdir=False, readonly=True, lock=False, create=False)
+        try:
+            with handle.begin() as txn:
+                return State.decode(txn.get(STATE), directory.path)
+        finally:
+            handle.close()

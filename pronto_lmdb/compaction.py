@@ -21,6 +21,7 @@ from pronto_lmdb.data_files import DATA_FILE, LOCK_TABLE, reserve_lock_file
 from pronto_lmdb.environment import MIB
 from pronto_lmdb.errors import LockTimeoutError
 from pronto_lmdb.files import PRIVATE_DIRECTORY, PRIVATE_FILE, remove_tree, try_lock
+from pronto_lmdb.forks import gate
 from pronto_lmdb.identity import limit_beside
 from pronto_lmdb.marker import MARKER, fits, mark
 
@@ -77,11 +78,12 @@ def _make_next(directory: Directory, state: State, size: int) -> None:
     copy = os.path.join(place, DATA_FILE)
     os.close(os.open(copy, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, PRIVATE_FILE))  # as private as all files here
     shutil.copyfile(directory.place(BASE), copy)
-    handle = open_private(place, 2 * (size + MIB))
-    try:
-        store_state(handle, state)
-    finally:
-        handle.close()
+    with gate.passed():
+        handle = open_private(place, 2 * (size + MIB))
+        try:
+            store_state(handle, state)
+        finally:
+            handle.close()
     mark(directory, f"{NEXT}/")
 
 

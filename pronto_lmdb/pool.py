@@ -13,6 +13,7 @@ from pronto_lmdb.environment import Environment, StaleEnvironment
 from pronto_lmdb.errors import ConflictError, CorruptStoreError, LockTimeoutError, ProntoError, StoreFullError
 from pronto_lmdb.files import FileLock
 from pronto_lmdb.flusher import flusher
+from pronto_lmdb.forks import gate
 from pronto_lmdb.home import Home
 from pronto_lmdb.identity import LIVE
 from pronto_lmdb.journaled import JournaledEnvironment, ViewLostError, is_journaled
@@ -245,9 +246,11 @@ class Pool:
         """Close what is idle: LMDB's handles and reader slots must not be shared with a child."""
         self._lock.acquire()
         self._close_where(lambda _: True)
+        gate.close()
 
     def after_fork_in_parent(self) -> None:
         """Go on; what was closed opens again at its next use."""
+        gate.open()
         self._lock.release()
 
     def after_fork_in_child(self) -> None:
@@ -255,6 +258,7 @@ class Pool:
         for lock in self._passing_locks:
             lock.close()
         self._passing_locks.clear()
+        gate.reset()
         abandon_all()
         inherited = self._open
         self._reset()

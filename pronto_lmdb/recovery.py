@@ -22,6 +22,7 @@ from pronto_lmdb.directory import Directory
 from pronto_lmdb.environment import LOCK_FILE, MAX_READERS, MIB
 from pronto_lmdb.errors import CorruptStoreError, LockTimeoutError, ReadOnlyError, StoreFullError
 from pronto_lmdb.files import PRIVATE_DIRECTORY, PRIVATE_FILE, FileLock, flush_data, remove_tree
+from pronto_lmdb.forks import gate
 from pronto_lmdb.genesis import batches, write_genesis
 from pronto_lmdb.identity import OFF, Identity, State, limit_beside
 from pronto_lmdb.journal import NEW_JOURNAL, PREFIX, journal_name
@@ -110,7 +111,8 @@ def recover(directory: Directory) -> None:
         directory.unlink(leftover)
     for leftover in (REBUILD, NEXT):
         remove_tree(directory.place(leftover))
-    header, state, replayed = _rebuilt(directory)
+    with gate.passed():
+        header, state, replayed = _rebuilt(directory)
     _settle_journal(directory, header, state)
     remove_other_journals(directory, header.journal)
     directory.unlink(LOCK_TABLE)
@@ -313,14 +315,15 @@ def _is_view_usable(directory: Directory, state: State) -> bool:
     """Tell whether the view of a keystore that writes no journal is whole, and continues what was recovered."""
     if directory.stat(DATA_FILE) is None or not is_sound(directory.place(".")):
         return False
-    handle = lmdb.open(directory.place("."), readonly=True, lock=False, create=False)
-    try:
-        with handle.begin() as txn:
-            seen = State.read(txn, directory.path, txn.id())
-    except (lmdb.Error, CorruptStoreError):
-        return False
-    finally:
-        handle.close()
+    with gate.passed():
+        handle = lmdb.open(directory.place("."), readonly=True, lock=False, create=False)
+        try:
+            with handle.begin() as txn:
+                seen = State.read(txn, directory.path, txn.id())
+        except (lmdb.Error, CorruptStoreError):
+            return False
+        finally:
+            handle.close()
     journal = seen.journal if seen.previous is None else seen.previous[0]
     return seen.level == OFF and state.journal in (seen.journal, journal) and seen.revision >= state.revision
 
@@ -337,7 +340,8 @@ def upgrade(directory: Directory) -> None:
     lock = FileLock(os.path.join(directory.path, LOCK_FILE))
     lock.acquire(_UPGRADE_PATIENCE)
     try:
-        _upgrade(directory)
+        with gate.passed():
+            _upgrade(directory)
     finally:
         lock.release()
         lock.close()

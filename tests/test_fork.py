@@ -330,3 +330,68 @@ def test_a_server_that_opens_first_and_forks_later(store):
     os.close(answer)
     assert got == list(range(1, 31))
     assert store["served"]["count"] == 30
+
+
+def test_a_fork_waits_for_what_only_one_thread_knows(store, monkeypatch):
+    """A child that inherited it could never open what becomes of it."""
+    from pronto_lmdb import recovery
+
+    store["a"]["key"] = 1
+    directory = store.info("a").path
+    for environment in pool.environments():
+        pool.discard(environment)
+    os.unlink(directory / "marker")
+    inside = threading.Event()
+
+    def replay(*arguments, original=recovery.replay):
+        inside.set()
+        time.sleep(0.2)
+        return original(*arguments)
+
+    monkeypatch.setattr(recovery, "replay", replay)
+    thread = threading.Thread(target=lambda: store["a"].get("key"))
+    thread.start()
+    inside.wait()
+    assert in_child(lambda: store["a"].put("child", 1)) == 0
+    thread.join()
+    assert dict(store["a"]) == {"key": 1, "child": 1}
+
+
+def test_where_a_fork_waited_in_vain_the_child_is_told(store, monkeypatch):
+    from pronto_lmdb import forks, recovery
+
+    monkeypatch.setattr(forks, "_PATIENCE", 0.01)
+    store["a"]["key"] = 1
+    directory = store.info("a").path
+    for environment in pool.environments():
+        pool.discard(environment)
+    os.unlink(directory / "marker")
+    inside, forked = threading.Event(), threading.Event()
+
+    def replay(*arguments, original=recovery.replay):
+        inside.set()
+        forked.wait()
+        return original(*arguments)
+
+    def use_when_it_is_there():
+        os.read(told, 1)
+        store["a"].put("child", 1)
+
+    told, tell = os.pipe()
+    monkeypatch.setattr(recovery, "replay", replay)
+    thread = threading.Thread(target=lambda: store["a"].get("key"))
+    thread.start()
+    inside.wait()
+    outcome = []
+    fork = threading.Thread(target=lambda: outcome.append(in_child(use_when_it_is_there)))
+    fork.start()
+    time.sleep(0.3)  # the fork happens without us: only then may the recovery go on
+    forked.set()
+    thread.join()
+    os.write(tell, b".")
+    fork.join()
+    os.close(told)
+    os.close(tell)
+    assert outcome == [CLEAR_ERROR]
+    store["a"]["key"] = 2
+    assert dict(store["a"]) == {"key": 2}

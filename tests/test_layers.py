@@ -18,7 +18,7 @@ LAYERS = {
         "arguments", "journal_format",
     ],
     "environment": [
-        "allocator", "translation", "holders", "files", "data_files", "directory", "marker", "writer_lock",
+        "allocator", "translation", "holders", "forks", "files", "data_files", "directory", "marker", "writer_lock",
         "environment",
     ],
     "journal": [
