@@ -233,7 +233,8 @@ class AddressVerbs:
         """Give back the room that deleted and replaced records took, while other processes read and write.
 
         The data file is written anew, as small as it can be, and put in the place of the old one. Writers of the
-        address wait meanwhile, some ms for each MB; readers do not, and nobody else does.
+        address wait meanwhile, some ms for each MB; readers do not, and nobody else does. What is acknowledged by
+        then is on the disk afterwards, whatever the level, in a base of the same size.
 
         Args:
             address: which; by default all, one after the other.

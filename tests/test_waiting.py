@@ -103,3 +103,20 @@ def test_other_addresses_do_not_wait_behind_an_operation_that_waits_for_a_writer
         operation.join()
         assert {"delete": lambda: not store.exists("a"), "rename": lambda: dict(store["c"]) == {"key": 1},
                 "set_durability": lambda: store.info("a").durability == "off"}[verb]()  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "verb",
+    [("compact", "a"), ("delete", "a"), ("rename", "a", "b"), ("set_durability", "a", "off")],
+    ids=lambda v: v[0],
+)
+def test_who_would_wait_for_itself_is_told_at_once(store: Store, verb: tuple[str, ...]) -> None:
+    with store["a"].transaction() as transaction:
+        transaction["key"] = 1
+        with pytest.raises(pronto_lmdb.ConflictError, match=r"transaction open on a\.default"):
+            getattr(store, verb[0])(*verb[1:])
+        with pytest.raises(pronto_lmdb.ConflictError, match=r"transaction open on a\.default"):
+            store["a"]["key"] = 2
+    assert dict(store["a"]) == {"key": 1}
+    store.create("c")  # which would end an operation that had begun
+    assert dict(store["a"]) == {"key": 1}
