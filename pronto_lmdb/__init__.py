@@ -40,7 +40,7 @@ from pronto_lmdb.view import View
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from pronto_lmdb.results import AddressInfo, DeletedAddress, Entry, Problem, Report, Stats
+    from pronto_lmdb.results import AddressInfo, Compaction, DeletedAddress, Entry, Problem, Report, Stats
 
 __version__ = "0.1.0"
 
@@ -49,6 +49,7 @@ __all__ = [
     "AddressExistsError",
     "AddressInfo",
     "AddressNotFoundError",
+    "Compaction",
     "Config",
     "ConflictError",
     "CorruptStoreError",
@@ -79,7 +80,7 @@ __all__ = [
     "open",
 ]
 
-_RESULTS = frozenset(["AddressInfo", "DeletedAddress", "Entry", "Problem", "Report", "Stats"])
+_RESULTS = frozenset(["AddressInfo", "Compaction", "DeletedAddress", "Entry", "Problem", "Report", "Stats"])
 
 
 def __getattr__(name: str) -> object:

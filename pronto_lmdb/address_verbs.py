@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 
 from pronto_lmdb import clock
 from pronto_lmdb.address import Address
 from pronto_lmdb.arguments import checked_age, checked_labels, checked_place, checked_quota
 from pronto_lmdb.config import checked
+from pronto_lmdb.environment import StaleEnvironment
 from pronto_lmdb.errors import AddressExistsError, AddressNotFoundError, CorruptStoreError, ReadOnlyError
 from pronto_lmdb.identity import Identity
+from pronto_lmdb.journaled import JournaledEnvironment
+from pronto_lmdb.pool import pool
 from pronto_lmdb.reading import MICROSECONDS
 
 TYPE_CHECKING = False
@@ -20,7 +24,7 @@ if TYPE_CHECKING:
     from pronto_lmdb.lifecycle import Lifecycle
     from pronto_lmdb.lookup import Lookup
     from pronto_lmdb.registry import Registry
-    from pronto_lmdb.results import AddressInfo, DeletedAddress
+    from pronto_lmdb.results import AddressInfo, Compaction, DeletedAddress
 
 
 class AddressVerbs:
@@ -37,6 +41,10 @@ class AddressVerbs:
     @property
     def durability(self) -> str:
         """The level of addresses that this store creates."""
+        raise NotImplementedError
+
+    def flush_interval(self) -> float:
+        """Return the seconds in which a write at the level ``normal`` is on the disk."""
         raise NotImplementedError
 
     def check_open(self) -> None:
@@ -220,6 +228,54 @@ class AddressVerbs:
         if not os.path.isdir(self._layout.trash):
             return 0
         return self._lifecycle.purge(before)
+
+    def compact(self, address: Address | str | None = None) -> list[Compaction]:
+        """Give back the room that deleted and replaced records took, while other processes read and write.
+
+        The data file is written anew, as small as it can be, and put in the place of the old one. Writers of the
+        address wait meanwhile, some ms for each MB; readers do not, and nobody else does. What is acknowledged by
+        then is on the disk afterwards, whatever the level, in a base of the same size.
+
+        Args:
+            address: which; by default all, one after the other.
+
+        Returns:
+            What was done, in the order in which it was done.
+
+        Raises:
+            AddressNotFoundError: if it does not exist.
+            StoreFullError: if there is no room for a second copy; nothing is changed then.
+
+        """
+        self._check_writable()
+        if address is not None:
+            self._require_root(Address.of(address))
+            return [self._compacted(Address.of(address))]
+        done = []
+        for info in self.addresses():
+            with suppress(AddressNotFoundError):  # deleted meanwhile
+                done.append(self._compacted(info.address))
+        return done
+
+    def _compacted(self, address: Address) -> Compaction:
+        from pronto_lmdb.journaled_commit import JournaledCommit
+        from pronto_lmdb.results import Compaction
+
+        while True:
+            self.check_open()
+            home = self._lookup.find(address)
+            if home is None:
+                raise self._not_found(address)
+            environment = home.environment
+            if not isinstance(environment, JournaledEnvironment):
+                raise ReadOnlyError(f"{address} cannot be written.", "Check its owner and permissions.")
+            try:
+                before, after = JournaledCommit(environment, home, self.timeout, self.flush_interval).compact()
+            except StaleEnvironment:
+                continue
+            finally:
+                pool.discard(environment)
+            return Compaction(address, before, after)
 
     def rebuild_registry(self) -> int:
         """Catalog all addresses anew from what their directories say; return how many were found."""

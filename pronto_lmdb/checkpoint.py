@@ -11,7 +11,9 @@ import os
 
 import lmdb
 
-from pronto_lmdb.files import flush_data
+from pronto_lmdb.environment import StaleEnvironment
+from pronto_lmdb.files import flush_data, remove_tree
+from pronto_lmdb.forks import gate
 from pronto_lmdb.identity import State, limit_beside
 from pronto_lmdb.journal import PREFIX, Journal, journal_name
 from pronto_lmdb.journal_format import HEADER_SIZE, Header
@@ -19,16 +21,22 @@ from pronto_lmdb.record import STATE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from pronto_lmdb.directory import Directory
     from pronto_lmdb.journaled import JournaledEnvironment
 
+    Finish = Callable[[JournaledEnvironment, State, int, float], None]
+
 BASE = "base"
 NEW_BASE = "base.tmp"
+# The directory in which a compaction makes the next view.
+NEXT = "next"
 
 
-def checkpoint(environment: JournaledEnvironment, state: State, timeout: float) -> Journal:
+def checkpoint(
+    environment: JournaledEnvironment, state: State, timeout: float, finish: Finish | None = None
+) -> Journal:
     """Make everything that is committed durable without the present journal, and return the journal that continues.
 
     The writer lock is held and no transaction is open.
@@ -37,6 +45,8 @@ def checkpoint(environment: JournaledEnvironment, state: State, timeout: float) 
         environment: whose.
         state: of the last commit; its position becomes the new one.
         timeout: seconds to wait for views, if the file must grow.
+        finish: what to do once the base has its name; by default :func:`finish_checkpoint`, which a compaction, too,
+            comes to if it fails.
 
     Raises:
         OSError, lmdb.Error: if the disk refuses. Everything is as it was, but that the limit has doubled.
@@ -62,14 +72,14 @@ def checkpoint(environment: JournaledEnvironment, state: State, timeout: float) 
         _undo(environment, state, timeout, longer=True)
         raise
     try:
-        _continue(environment, state, timeout)
+        _continue(environment, state, timeout, finish or finish_checkpoint)
     except BaseException:
         journal.close()
         raise
     return journal
 
 
-def _continue(environment: JournaledEnvironment, state: State, timeout: float) -> None:
+def _continue(environment: JournaledEnvironment, state: State, timeout: float, finish: Finish) -> None:
     """Write the base and publish it, now that there is a journal to follow it."""
     directory = environment.directory
     try:
@@ -81,15 +91,23 @@ def _continue(environment: JournaledEnvironment, state: State, timeout: float) -
         raise
     # From here on the mark stays if anything fails: the next writer looks at what came of it.
     directory.rename(NEW_BASE, BASE)
-    _finish(environment, state, size, timeout)
+    finish(environment, state, size, timeout)
 
 
 def resolve(environment: JournaledEnvironment, state: State, timeout: float) -> None:
-    """End a checkpoint whose process was killed; the writer lock is held and no transaction is open."""
+    """End a checkpoint whose process was killed; the writer lock is held and no transaction is open.
+
+    Raises:
+        StaleEnvironment: if it was a compaction, and the view has been replaced.
+
+    """
+    if not environment.is_in_place():
+        raise StaleEnvironment
+    remove_tree(environment.directory.place(NEXT))
     base = read_base_state(environment.directory)
     if base is not None and base.journal == state.journal:
         size = environment.directory.stat(BASE)
-        _finish(environment, state, 0 if size is None else size.st_size, timeout)
+        finish_checkpoint(environment, state, 0 if size is None else size.st_size, timeout)
     else:
         _undo(environment, state, timeout, longer=False)
 
@@ -132,8 +150,16 @@ def copy_compact(handle: lmdb.Environment, descriptor: int) -> None:
     handle.copyfd(descriptor, compact=True)
 
 
-def _finish(environment: JournaledEnvironment, state: State, size: int, timeout: float) -> None:
-    """Declare the checkpoint done, now that the base has its name."""
+def finish_checkpoint(environment: JournaledEnvironment, state: State, size: int, timeout: float) -> None:
+    """Declare the checkpoint done, now that the base has its name.
+
+    Args:
+        environment: whose.
+        state: with the mark, which goes.
+        size: of the base, in bytes.
+        timeout: seconds to wait for views, if the file must grow.
+
+    """
     directory = environment.directory
     directory.sync()
     state.previous = None
@@ -158,9 +184,10 @@ def read_base_state(directory: Directory) -> State | None:
     """Return the state that the base holds: which journal continues it; ``None`` if there is no base."""
     if directory.stat(BASE) is None:
         return None
-    handle = lmdb.open(directory.place(BASE), subdir=False, readonly=True, lock=False, create=False)
-    try:
-        with handle.begin() as txn:
-            return State.decode(txn.get(STATE), directory.path)
-    finally:
-        handle.close()
+    with gate.passed():
+        handle = lmdb.open(directory.place(BASE), subdir=False, readonly=True, lock=False, create=False)
+        try:
+            with handle.begin() as txn:
+                return State.decode(txn.get(STATE), directory.path)
+        finally:
+            handle.close()

@@ -101,6 +101,7 @@ SETTINGS = {
     "flush_interval": Setting("PRONTO_FLUSH_INTERVAL", _interval, "1", "seconds in which `normal` is on the disk"),
     "timeout": Setting("PRONTO_TIMEOUT", _seconds, "10", "seconds to wait for a lock"),
     "value_limit": Setting("PRONTO_VALUE_LIMIT", _size, str(DEFAULT_VALUE_LIMIT), "bytes of a packed value"),
+    "view_warning": Setting("PRONTO_VIEW_WARNING", _seconds, "60", "seconds after which an open view is reported"),
 }
 
 

@@ -11,6 +11,7 @@ from pronto_lmdb.data_files import reserve_lock_file
 from pronto_lmdb.directory import Directory
 from pronto_lmdb.environment import LOCK_FILE, MAX_READERS, MIB
 from pronto_lmdb.files import PRIVATE_DIRECTORY, PRIVATE_FILE, FileLock, remove_tree, sync_directory
+from pronto_lmdb.forks import gate
 from pronto_lmdb.genesis import batches, write_genesis
 from pronto_lmdb.journal import journal_name
 from pronto_lmdb.marker import mark
@@ -74,11 +75,12 @@ def _make(path: str, fill: Callable[[lmdb.Environment], None]) -> None:
         lock = FileLock(os.path.join(path, LOCK_FILE))
         lock.open()
         lock.close()
-        handle = open_private(path, MIB)
-        try:
-            fill(handle)
-        finally:
-            handle.close()
+        with gate.passed():
+            handle = open_private(path, MIB)
+            try:
+                fill(handle)
+            finally:
+                handle.close()
     except (lmdb.Error, OSError) as error:
         remove_tree(path)
         raise translated(error, path) from error

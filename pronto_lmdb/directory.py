@@ -6,13 +6,23 @@ import os
 import sys
 from contextlib import suppress
 
-from pronto_lmdb.files import PRIVATE_FILE, try_lock, try_share, unlock, wait_for, write_all
+from pronto_lmdb.files import PRIVATE_FILE, allocated, try_lock, try_share, unlock, wait_for, write_all
 
 HAS_DESCRIPTOR_PATHS = sys.platform == "linux"
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Self
+
+# All that are open, so that the child of a fork can close its copies: what they lock is its parent's.
+_all_open: set[Directory] = set()
+
+
+def abandon_all() -> None:
+    """Close the descriptors of all directories, as a fork's child must."""
+    for directory in list(_all_open):
+        directory.abandon()
 
 
 class Directory:
@@ -29,11 +39,13 @@ class Directory:
 
     """
 
-    __slots__ = ("_descriptor", "path")
+    __slots__ = ("_descriptor", "_held", "path")
 
     def __init__(self, path: str) -> None:
         self.path = path
+        self._held: list[int] = []
         self._descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        _all_open.add(self)
 
     def __enter__(self) -> Self:
         return self
@@ -43,12 +55,16 @@ class Directory:
 
     def close(self) -> None:
         """Give back the lock, for the copies that a fork made as well, and the descriptor; idempotent."""
+        self.let_go()
         if self._descriptor >= 0:
             unlock(self._descriptor)
         self.abandon()
 
     def abandon(self) -> None:
-        """Close the descriptor only, as a fork's child must: the lock is its parent's."""
+        """Close the descriptors only, as a fork's child must: the locks are its parent's."""
+        _all_open.discard(self)
+        while self._held:
+            os.close(self._held.pop())
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
@@ -66,6 +82,43 @@ class Directory:
     def seclude(self) -> bool:
         """Be the only one inside, if nobody else is."""
         return wait_for(try_lock, self._descriptor, 0)
+
+    def insiders(self) -> str:
+        """Return who is inside, in words."""
+        from pronto_lmdb.holders import named  # seldom needed
+
+        return named(self._descriptor)
+
+    def hold(self, name: str, lock: Callable[[int], None], timeout: float) -> bool:
+        """Lock a file inside, whichever has the name by then, until :meth:`let_go`; tell whether that came about.
+
+        Whoever opens a view shares its data file meanwhile, and whoever puts another in its place holds both alone.
+
+        Args:
+            name: of the file.
+            lock: how, such as :func:`try_share`.
+            timeout: seconds to wait for others.
+
+        Raises:
+            FileNotFoundError: if there is none.
+
+        """
+        while True:
+            descriptor = self.open(name, os.O_RDONLY)
+            self._held.append(descriptor)
+            if not wait_for(lock, descriptor, timeout):
+                return False
+            if os.path.samestat(os.fstat(descriptor), os.stat(name, dir_fd=self._descriptor)):
+                return True
+            self._held.remove(descriptor)
+            os.close(descriptor)
+
+    def let_go(self) -> None:
+        """Give back what :meth:`hold` locked, for the copies that a fork made as well; idempotent."""
+        while self._held:
+            descriptor = self._held.pop()
+            unlock(descriptor)
+            os.close(descriptor)
 
     # -- files inside ------------------------------------------------------------------------------------------
 
@@ -89,6 +142,11 @@ class Directory:
     def has(self, name: str) -> bool:
         """Tell whether there is a file of a name inside, without a look at the file itself."""
         return os.access(name, os.F_OK, dir_fd=self._descriptor)
+
+    def allocated(self) -> int:
+        """Return what the files inside take on the disk, in bytes."""
+        with os.scandir(self._descriptor) as files:
+            return sum(allocated(file.stat()) for file in files)
 
     def names(self) -> list[str]:
         """Return the names of all files inside."""

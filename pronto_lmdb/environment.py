@@ -25,9 +25,9 @@ from pronto_lmdb.allocator import note_opening
 from pronto_lmdb.data_files import (
     DATA_FILE,
     LOCK_TABLE,
+    damage_at_rest,
     identify,
     is_on_readonly_file_system,
-    is_sound,
     reserve_lock_file,
 )
 from pronto_lmdb.errors import (
@@ -90,6 +90,7 @@ class Environment:
         quota: the most bytes that the data file may have, or ``None``.
         abandoned: whether it was inherited by a fork, in the middle of something.
         used: set by every use, cleared by the pool when it looks for what to close.
+        views: when each open view will have been open for too long, by any number.
         writer_lock: held by whoever writes.
         cached_state: the last state that this process committed, which holds if nobody has committed since.
 
@@ -98,7 +99,7 @@ class Environment:
     __slots__ = (
         "_closing", "_found", "_map_size", "_pins", "_place",
         "abandoned", "begin", "cached_state", "closed", "epoch", "file", "handle", "home", "is_keystore", "name",
-        "owners", "path", "quota", "readonly", "used", "writer_lock",
+        "owners", "path", "quota", "readonly", "used", "views", "writer_lock",
     )  # fmt: skip
 
     handle: lmdb.Environment
@@ -123,6 +124,7 @@ class Environment:
         self.cached_state: State | None = None
         self._closing = False
         self._pins: list[int] = []
+        self.views: dict[int, float] = {}
         self.writer_lock = WriterLock(os.path.join(self._place, LOCK_FILE))
         self._open()
 
@@ -212,8 +214,10 @@ class Environment:
             raise CorruptStoreError(f"{self.path}/{DATA_FILE} is truncated.", "Restore it from a snapshot.")
 
     def _is_truncated(self) -> bool:
+        # The size that is needed comes first: another process may let the file grow in between.
+        file, needed = os.path.join(self._place, DATA_FILE), self.size()
         # Pages at the end that were never needed may rightly be missing, so only the verifier can tell.
-        return os.path.getsize(os.path.join(self._place, DATA_FILE)) < self.size() and not is_sound(self._place)
+        return os.path.getsize(file) < needed and damage_at_rest(file) is not None
 
     def describe(self) -> tuple[Identity, State]:
         """Return identity and state as they are on disk now, whoever the owner is."""
@@ -261,6 +265,10 @@ class Environment:
         self.begin = _refuse_inherited
         self.writer_lock.close()
         return self.handle
+
+    def is_in_place(self) -> bool:
+        """Tell whether its data file is still the one in the directory; only that of a keystore is ever replaced."""
+        return True
 
     def has_moved(self, epoch: int) -> bool:
         """Tell whether the handle was closed or resized since it had this epoch, or is just now."""
@@ -340,6 +348,19 @@ class Environment:
                 self.unpin(get_ident())
         except lmdb.Error as error:
             raise translated(error, self.path) from error
+
+    def report_views(self) -> None:
+        """Tell the log of views that have been open for too long, once of each."""
+        now = monotonic()
+        for view, deadline in list(self.views.items()):
+            if deadline < now:
+                from logging import getLogger  # seldom needed, and slow to import
+
+                self.views[view] = float("inf")
+                getLogger("pronto_lmdb").warning(
+                    "A view of %s has been open for too long: its file may grow with every write. "
+                    "End views soon, or raise the setting view_warning.", self.name,
+                )  # fmt: skip
 
     def size(self) -> int:
         """Return the bytes of the data file that are in use."""

@@ -133,6 +133,11 @@ def move(source: str, target: str) -> None:
         raise translated(error, source) from error
 
 
+def allocated(stat: os.stat_result) -> int:
+    """Return what a file takes on the disk, in bytes; where the system does not say, its size in whole blocks."""
+    return getattr(stat, "st_blocks", -(-stat.st_size // 512)) * 512
+
+
 def write_all(descriptor: int, content: bytes, position: int) -> None:
     """Write all of some bytes at a position: one call moves at most 2 GiB, and a full disk or a signal less."""
     written = os.pwrite(descriptor, content, position)
@@ -218,8 +223,12 @@ class FileLock:
         self.path = path
         self.descriptor = -1
 
-    def acquire(self, timeout: float) -> None:
+    def acquire(self, timeout: float, name: str = "") -> None:
         """Take the lock within ``timeout`` seconds; Ctrl-C works while waiting.
+
+        Args:
+            timeout: seconds to wait.
+            name: of what is locked, for messages; by default the path.
 
         Raises:
             LockTimeoutError: if another process still holds it then.
@@ -232,10 +241,15 @@ class FileLock:
             try_lock(self.descriptor)
         except (BlockingIOError, PermissionError):
             if not wait_for(try_lock, self.descriptor, timeout):
-                raise LockTimeoutError(
-                    f"{os.path.dirname(self.path)} was locked by another process for {timeout:g} s.",
-                    "Try again, or allow a longer timeout.",
-                ) from None
+                raise self._in_vain(timeout, name) from None
+
+    def _in_vain(self, timeout: float, name: str) -> LockTimeoutError:
+        from pronto_lmdb.holders import named  # seldom needed
+
+        return LockTimeoutError(
+            f"{name or self.path} was locked by {named(self.descriptor)} for {timeout:g} s.",
+            "Try again, or allow a longer timeout.",
+        )
 
     def release(self) -> None:
         """Give the lock back, for the copies of the descriptor that a fork made as well; idempotent."""

@@ -43,21 +43,28 @@ class Home:
         """Tell whether a read transaction shows the live home of the owner, and remember it."""
         if txn.id() == self.seen:
             return True
-        mine = self.owns(txn)
-        if mine:
-            self.seen = txn.id()
-        return mine
+        state = self._owned(txn)
+        if state is None:
+            return False
+        if state.previous is not None:
+            # A checkpoint is under way. If it is a compaction, this is the last that the old view says of it.
+            return self.environment.is_in_place()
+        self.seen = txn.id()
+        return True
 
     def owns(self, txn: lmdb.Transaction[bytes]) -> bool:
-        """Tell the same of any transaction. The id of one that writes means nothing before it is committed."""
+        """Tell the same of a transaction that writes, whose id means nothing before it is committed."""
+        return self._owned(txn) is not None
+
+    def _owned(self, txn: lmdb.Transaction[bytes]) -> State | None:
         path = self.environment.path
         state = State.decode(txn.get(STATE), path)
         identity = Identity.decode(txn.get(IDENTITY), path)
         if state.status != LIVE or identity.address != self.identity.address:
-            return False
+            return None
         self.identity = identity
         self.generation = state.generation
-        return True
+        return state
 
     def is_current(self) -> bool:
         """Tell whether this is, at this moment, the live home of the owner."""

@@ -15,6 +15,7 @@ from pronto_lmdb import clock
 from pronto_lmdb.checkpoint import BASE, holds_truth
 from pronto_lmdb.data_files import DATA_FILE, damage, damage_at_rest
 from pronto_lmdb.directory import Directory
+from pronto_lmdb.environment import StaleEnvironment
 from pronto_lmdb.errors import CorruptStoreError, FormatVersionError, ProntoError
 from pronto_lmdb.identity import LEVELS, OFF, Identity
 from pronto_lmdb.journal import journal_name
@@ -97,14 +98,18 @@ def inspect(environment: Environment, *, deep: bool) -> list[str]:
         deep: read every value of a keystore, and compare it with what base and journal would restore.
 
     Raises:
-        StaleEnvironment: if it is closed meanwhile.
+        StaleEnvironment: if it is closed or replaced meanwhile.
         ProntoError: if it cannot be read.
 
     """
     found: list[str] = []
     for _ in range(_ATTEMPTS):
         state, found = environment.read(lambda txn: _inspected(environment, txn, deep=deep))
-        if not found or _place(environment.describe()[1]) == _place(state):
+        if not found:
+            break
+        if not environment.is_in_place():
+            raise StaleEnvironment
+        if _place(environment.describe()[1]) == _place(state):
             break
     return found
 

@@ -9,10 +9,11 @@ from errno import EIO
 import lmdb
 
 from pronto_lmdb.checkpoint import checkpoint, holds_truth, resolve
-from pronto_lmdb.data_files import identify
+from pronto_lmdb.data_files import DATA_FILE, identify
 from pronto_lmdb.directory import HAS_DESCRIPTOR_PATHS, Directory
 from pronto_lmdb.environment import Environment, StaleEnvironment
 from pronto_lmdb.errors import CorruptStoreError, LockTimeoutError, StoreFullError
+from pronto_lmdb.files import try_share
 from pronto_lmdb.flusher import flusher
 from pronto_lmdb.identity import FULL, State
 from pronto_lmdb.journal import Journal
@@ -23,6 +24,9 @@ from pronto_lmdb.translation import translated
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pronto_lmdb.identity import Identity
+
+# Seconds to wait, with the pool locked, for a compaction to put the next view in place.
+_PATIENCE = 0.1
 
 
 def is_journaled(path: str) -> bool:
@@ -84,6 +88,7 @@ class JournaledEnvironment(Environment):
             elif not self._is_joined():
                 raise ViewLostError(path)
             super().__init__(path, self.directory.place("."))
+            self.directory.let_go()
         except CorruptStoreError as error:
             # Whatever is wrong with a view: base and journal know better.
             self.directory.close()
@@ -97,16 +102,23 @@ class JournaledEnvironment(Environment):
     def _is_joined(self) -> bool:
         """Share the directory with others who use the view; tell whether it can be used."""
         directory = self.directory
-        if not directory.enter():
+        if not directory.enter() or not self._holds_view():
             return False
         found = trust(directory)
         if found != DOUBTFUL:
             return found == TRUSTED
+        directory.let_go()
         directory.leave()
         if directory.seclude():
             self._recover()
             directory.leave()
-        return directory.enter() and trust(directory) != LOST
+        return directory.enter() and self._holds_view() and trust(directory) != LOST
+
+    def _holds_view(self) -> bool:
+        """See to it that nobody puts another view in the place of this one while it is being opened."""
+        with suppress(FileNotFoundError):
+            return self.directory.hold(DATA_FILE, try_share, _PATIENCE)
+        return False
 
     def _stay_alone(self) -> None:
         """Where nothing names the boot of the system, trust no view that was closed, and share none."""
@@ -133,6 +145,13 @@ class JournaledEnvironment(Environment):
         if self._is_truncated():
             self.directory.unlink(MARKER)
             raise ViewLostError(self.path)
+
+    def is_in_place(self) -> bool:
+        """Tell whether its data file is still the one in the directory, which a compaction replaces."""
+        with suppress(OSError):  # closed by another thread: then it must be looked for in any case
+            stat = self.directory.stat(DATA_FILE)
+            return stat is not None and (stat.st_dev, stat.st_ino) == self.file
+        return False
 
     def save(self) -> None:
         """Flush what was acknowledged before it was flushed.
@@ -222,10 +241,28 @@ class JournaledEnvironment(Environment):
             OSError, lmdb.Error: if the disk refuses; the old journal goes on then.
 
         """
+        self.report_views()
         # On the way the state says what is not so yet, and whoever is interrupted may leave it like that.
         self.cached_state = None
         self._take(checkpoint(self, state, timeout))
         self.cached_state = state
+
+    def compact(self, state: State, timeout: float) -> None:
+        """Make a checkpoint, and the view anew, without free pages; no transaction is open.
+
+        Afterwards this environment is that of an old view, which no commit can be made to.
+
+        Raises:
+            OSError, lmdb.Error, ProntoError: if the disk refuses; the old view and the old journal go on then.
+
+        """
+        from pronto_lmdb.compaction import compact  # seldom needed
+
+        if boot_id() is None:  # the view is made anew at each opening
+            self.checkpoint(state, timeout)
+            return
+        self.cached_state = None
+        self._take(compact(self, state, timeout))
 
     def _take(self, journal: Journal) -> None:
         replaced, self.journal = self.journal, journal
@@ -288,5 +325,6 @@ class JournaledEnvironment(Environment):
         """Tell whether a checkpoint has made durable what a journal could not."""
         with suppress(StaleEnvironment):
             state = self.read(lambda txn: State.read(txn, self.path, txn.id()))
-            return journal.id != state.journal and (state.previous is None or journal.id != state.previous[0])
+            previous = None if state.previous is None or not self.is_in_place() else state.previous[0]
+            return journal.id not in (state.journal, previous)
         return False

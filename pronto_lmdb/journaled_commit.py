@@ -34,6 +34,10 @@ if TYPE_CHECKING:
 # How many frames another process may have to step over to find the end of the journal.
 _LONGEST_SEARCH = 64
 
+# After how many commits somebody looks for readers that were killed: until then the pages that they saw are not used
+# again, and each commit lets the file grow by a few.
+_READER_CHECKS = 16
+
 
 class JournaledCommit(Commit):
     """A write transaction of a keystore.
@@ -83,6 +87,8 @@ class JournaledCommit(Commit):
         # Others wrote before, and will again: they need not search the journal for its end.
         self._must_record = state is not cached or state.revision - state.recorded >= _LONGEST_SEARCH
         self._expiring, self._namespaces = state.expiring, state.namespaces
+        if not state.revision % _READER_CHECKS:
+            environment.handle.reader_check()
 
     def _settled(self, state: State) -> tuple[State, Journal]:
         """Return the state to go on from, and the journal behind it; the transaction may be another one afterwards."""
@@ -128,6 +134,27 @@ class JournaledCommit(Commit):
         Commit.commit(self)
         if level == NORMAL and self._log and self._journal not in flusher.due:
             flusher.note(self._journal, self._seconds)
+
+    def compact(self) -> tuple[int, int]:
+        """End the transaction, without changes, and make the view anew, without free pages.
+
+        Returns:
+            What the directory took on the disk before and afterwards, in bytes.
+
+        Raises:
+            StoreFullError: if the disk refuses; everything goes on as it was.
+
+        """
+        self._drop()
+        environment = self._environment
+        try:
+            before = environment.directory.allocated()
+            environment.compact(self.state, self._timeout)
+            return before, environment.directory.allocated()
+        except (lmdb.Error, OSError) as error:
+            raise translated(error, environment.path) from error
+        finally:
+            self._leave()
 
     def sync(self) -> None:
         """End the transaction, without changes, and make everything before it durable, whatever the level."""

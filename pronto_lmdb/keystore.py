@@ -12,6 +12,7 @@ import lmdb
 from pronto_lmdb import clock
 from pronto_lmdb.environment import StaleEnvironment
 from pronto_lmdb.errors import ReadOnlyError
+from pronto_lmdb.files import allocated
 from pronto_lmdb.journaled_commit import JournaledCommit
 from pronto_lmdb.key import encode_key
 from pronto_lmdb.moment import Moment
@@ -104,7 +105,7 @@ class Keystore(WriteVerbs):
     def view(self) -> View:
         """Return a view: ``with keystore.view() as view`` reads one consistent moment; empty where nothing exists."""
         self._store.check_open()
-        return View(self._enter_view)
+        return View(self._enter_view, self._store.view_warning())
 
     def _enter_view(self) -> tuple[Environment, lmdb.Transaction[bytes]] | None:
         while True:
@@ -142,7 +143,7 @@ class Keystore(WriteVerbs):
                 break
         try:
             with os.scandir(environment.path) as files:
-                on_disk = sum(_allocated(file.stat()) for file in files)
+                on_disk = sum(allocated(file.stat()) for file in files)
         except OSError as error:
             raise translated(error, str(self.address)) from error
         identity = home.identity
@@ -249,7 +250,3 @@ def _measured(environment: Environment) -> Callable[[lmdb.Transaction[bytes]], t
         return moment.count(), len(moment.expired_keys()), moment.state.revision, environment.size()
 
     return measured
-
-
-def _allocated(stat: os.stat_result) -> int:
-    return getattr(stat, "st_blocks", -(-stat.st_size // 512)) * 512

@@ -10,6 +10,8 @@ from __future__ import annotations
 import json
 import os
 from contextlib import contextmanager, suppress
+from functools import partial
+from time import monotonic
 
 from pronto_lmdb import clock
 from pronto_lmdb.address import Address
@@ -19,6 +21,7 @@ from pronto_lmdb.errors import (
     AddressExistsError,
     AddressNotFoundError,
     CorruptStoreError,
+    LockTimeoutError,
     ProntoError,
 )
 from pronto_lmdb.files import (
@@ -40,12 +43,17 @@ from pronto_lmdb.survey import SET_ASIDE, TRASH_MARK, Survey
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from typing import Any
+    from collections.abc import Callable, Iterator
+    from typing import Any, TypeVar
 
     from pronto_lmdb.commit import Commit
     from pronto_lmdb.layout import Layout
     from pronto_lmdb.lookup import Lookup
+
+    Result = TypeVar("Result")
+
+# Seconds to wait for the writer of one address while others wait for the lock of the life cycle.
+_PATIENCE = 0.2
 
 
 class Lifecycle:
@@ -100,6 +108,25 @@ class Lifecycle:
             self._ensure_registry()
             self._resume()
             yield
+
+    def _in_turn(self, address: Address, operation: Callable[[Address], Result]) -> Result:
+        """Run an operation on an address under the lock; for a writer of the address it is waited without the lock.
+
+        Otherwise all who create or delete other addresses would wait for that writer, too.
+        """
+        deadline = monotonic() + self._timeout
+        while True:
+            try:
+                with self.locked(max(0.0, deadline - monotonic())):
+                    return operation(address)
+            except LockTimeoutError:
+                left = deadline - monotonic()
+                if left <= 0:
+                    raise
+            home = self._lookup.find(address)
+            if home is not None and isinstance(home.environment, JournaledEnvironment):
+                with suppress(StaleEnvironment):
+                    JournaledCommit(home.environment, home, left, _no_delay).abort()
 
     def finish_pending(self) -> None:
         """Finish or sweep what a killed process left; does nothing while another one is at work."""
@@ -211,16 +238,18 @@ class Lifecycle:
 
     def delete(self, address: Address) -> str:
         """Move an address to the trash; return the id under which it lies there."""
-        with self.locked():
-            placed = self._existing(address)
-            trash_id = f"{self._next_deletion():016d}-{placed.identity.id[:8]}"
-            target = os.path.join(self._layout.trash, trash_id)
-            if not self._layout.is_inside(placed.path):
-                target = f"{placed.path}{TRASH_MARK}{trash_id}"  # a rename cannot cross file systems
-            with self._noted(
-                operation="delete", address=str(address), source=placed.path, target=target, trash_id=trash_id
-            ) as note:
-                self._finish_delete(note)
+        return self._in_turn(address, self._delete)
+
+    def _delete(self, address: Address) -> str:
+        placed = self._existing(address)
+        trash_id = f"{self._next_deletion():016d}-{placed.identity.id[:8]}"
+        target = os.path.join(self._layout.trash, trash_id)
+        if not self._layout.is_inside(placed.path):
+            target = f"{placed.path}{TRASH_MARK}{trash_id}"  # a rename cannot cross file systems
+        with self._noted(
+            operation="delete", address=str(address), source=placed.path, target=target, trash_id=trash_id
+        ) as note:
+            self._finish_delete(note)
         return trash_id
 
     def _next_deletion(self) -> int:
@@ -286,19 +315,21 @@ class Lifecycle:
 
     def rename(self, address: Address, to: Address) -> None:
         """Give an address another name."""
-        with self.locked():
-            placed = self._existing(address)
-            if to == address:
-                return
-            self._refuse_taken(to)
-            target = placed.path
-            if self._layout.is_inside(target):
-                target = self._layout.home(to)
-                refuse_occupied(target)
-            with self._noted(
-                operation="rename", old=str(address), address=str(to), source=placed.path, target=target
-            ) as note:
-                self._finish_rename(note)
+        self._in_turn(address, partial(self._rename, to=to))
+
+    def _rename(self, address: Address, to: Address) -> None:
+        placed = self._existing(address)
+        if to == address:
+            return
+        self._refuse_taken(to)
+        target = placed.path
+        if self._layout.is_inside(target):
+            target = self._layout.home(to)
+            refuse_occupied(target)
+        with self._noted(
+            operation="rename", old=str(address), address=str(to), source=placed.path, target=target
+        ) as note:
+            self._finish_rename(note)
 
     def _finish_rename(self, note: dict[str, Any]) -> None:
         identity, state = self._describe(note)
@@ -321,18 +352,20 @@ class Lifecycle:
 
     def set_durability(self, address: Address, level: str) -> None:
         """Change the level of an address, durably."""
-        with self.locked():
-            placed = self._existing(address)
-            place = {"source": placed.path, "target": placed.path}
-            if placed.identity.durability == level:
-                self._begin(place).sync()
-                return
-            with self._noted(operation="level", address=str(address), **place) as note:
-                self._set_level(note, level)
-                self._finish_level(note)
+        self._in_turn(address, partial(self._set_durability, level=level))
+
+    def _set_durability(self, address: Address, level: str) -> None:
+        placed = self._existing(address)
+        place = {"source": placed.path, "target": placed.path}
+        if placed.identity.durability == level:
+            self._begin_soon(place).sync()
+            return
+        with self._noted(operation="level", address=str(address), **place) as note:
+            self._set_level(note, level)
+            self._finish_level(note)
 
     def _set_level(self, note: dict[str, Any], level: str) -> None:
-        commit = self._begin(note)
+        commit = self._begin_soon(note)
         try:
             if commit.state.level == OFF:
                 commit.checkpoint()  # from here on the journal continues what is there
@@ -421,7 +454,7 @@ class Lifecycle:
 
     def _reinscribe(self, note: dict[str, Any], identity: Identity, *, status: int, floor: int = 0) -> State:
         """Write a new identity and status: whoever has the environment open notices before its next use."""
-        commit = self._begin(note)
+        commit = self._begin_soon(note)
         try:
             state = commit.state
             state.status = status
@@ -436,9 +469,16 @@ class Lifecycle:
         return state
 
     def _begin(self, note: dict[str, Any]) -> JournaledCommit:
+        return self._begun(note, self._timeout)
+
+    def _begin_soon(self, note: dict[str, Any]) -> JournaledCommit:
+        """Begin the commit with which an operation happens; whoever is writing is waited for without the lock."""
+        return self._begun(note, min(self._timeout, _PATIENCE))
+
+    def _begun(self, note: dict[str, Any], timeout: float) -> JournaledCommit:
         while True:
             with suppress(StaleEnvironment):
-                return JournaledCommit(self._either(note), None, self._timeout, _no_delay)
+                return JournaledCommit(self._either(note), None, timeout, _no_delay)
 
     def _move(self, note: dict[str, Any]) -> None:
         # What the directory says of itself must not be older than its name.

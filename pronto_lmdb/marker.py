@@ -74,11 +74,23 @@ def doubt(directory: Directory) -> None:
         directory.write(MARKER, content + _DOUBT)
 
 
-def mark(directory: Directory) -> None:
-    """Vouch for the view in a directory, which is whole now."""
-    boot, file = boot_id(), directory.stat(DATA_FILE)
+def mark(directory: Directory, inside: str = "") -> None:
+    """Vouch for a view, which is whole now.
+
+    Args:
+        directory: where it is.
+        inside: where it is below that, with a slash at the end.
+
+    """
+    boot, file = boot_id(), directory.stat(inside + DATA_FILE)
     if boot is not None and file is not None:
-        directory.write(MARKER, _content(boot, file))
+        directory.write(inside + MARKER, _content(boot, file))
+
+
+def fits(directory: Directory, marker: str) -> bool:
+    """Tell whether a marker, wherever it lies, vouches for the view that a directory has now."""
+    boot, file, content = boot_id(), directory.stat(DATA_FILE), directory.read(marker)
+    return boot is not None and file is not None and content == _content(boot, file)
 
 
 def _content(boot: str, file: object) -> bytes:

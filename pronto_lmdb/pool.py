@@ -8,10 +8,12 @@ from _thread import RLock
 from contextlib import contextmanager, suppress
 
 from pronto_lmdb.data_files import identify
+from pronto_lmdb.directory import abandon_all
 from pronto_lmdb.environment import Environment, StaleEnvironment
 from pronto_lmdb.errors import ConflictError, CorruptStoreError, LockTimeoutError, ProntoError, StoreFullError
 from pronto_lmdb.files import FileLock
 from pronto_lmdb.flusher import flusher
+from pronto_lmdb.forks import gate
 from pronto_lmdb.home import Home
 from pronto_lmdb.identity import LIVE
 from pronto_lmdb.journaled import JournaledEnvironment, ViewLostError, is_journaled
@@ -186,9 +188,11 @@ class Pool:
             raise refused
 
     def discard(self, environment: Environment) -> None:
-        """Close an environment that is no longer needed, unless somebody is inside."""
+        """Close an environment that is no longer needed, at once or when nobody is inside any more."""
         with self._lock:
             self._close_where(lambda other: other is environment)
+            if not environment.closed and not environment.is_in_place():
+                environment.owners.clear()  # nobody can find this one again; the last one inside closes it
 
     def discard_at(self, path: str) -> None:
         """Close the environment in a directory, if it is open here; nothing is opened."""
@@ -210,7 +214,7 @@ class Pool:
     def _close_where(self, unwanted: Callable[[Environment], bool]) -> None:
         for file, environment in list(self._open.items()):
             if unwanted(environment) and environment.try_close():
-                del self._open[file]
+                self._open.pop(file, None)  # the collector of garbage may have ended a view, and closed it, meanwhile
 
     def _shrink(self, size: int) -> None:
         """Close the environments used longest ago until at most ``size`` are open; those in use stay."""
@@ -218,11 +222,11 @@ class Pool:
             if len(self._open) <= size:
                 return
             file, environment = next(iter(self._open.items()))
-            if not environment.used and environment.try_close():
-                del self._open[file]
+            if environment.closed or (not environment.used and environment.try_close()):
+                self._open.pop(file, None)
             else:
                 environment.used = False
-                self._open[file] = self._open.pop(file)
+                self._open[file] = self._open.pop(file, environment)
 
     @contextmanager
     def passing(self, path: str) -> Iterator[FileLock]:
@@ -242,9 +246,11 @@ class Pool:
         """Close what is idle: LMDB's handles and reader slots must not be shared with a child."""
         self._lock.acquire()
         self._close_where(lambda _: True)
+        gate.close()
 
     def after_fork_in_parent(self) -> None:
         """Go on; what was closed opens again at its next use."""
+        gate.open()
         self._lock.release()
 
     def after_fork_in_child(self) -> None:
@@ -252,6 +258,8 @@ class Pool:
         for lock in self._passing_locks:
             lock.close()
         self._passing_locks.clear()
+        gate.reset()
+        abandon_all()
         inherited = self._open
         self._reset()
         flusher.reset()

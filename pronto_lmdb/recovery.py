@@ -14,13 +14,15 @@ from time import monotonic, sleep
 
 import lmdb
 
-from pronto_lmdb.checkpoint import BASE, NEW_BASE, holds_truth, read_base_state, remove_other_journals
+from pronto_lmdb.checkpoint import BASE, NEW_BASE, NEXT, holds_truth, read_base_state, remove_other_journals
+from pronto_lmdb.compaction import finish_swap
 from pronto_lmdb.creation import open_private, store, store_state
 from pronto_lmdb.data_files import DATA_FILE, LOCK_TABLE, damage, is_sound
 from pronto_lmdb.directory import Directory
 from pronto_lmdb.environment import LOCK_FILE, MAX_READERS, MIB
 from pronto_lmdb.errors import CorruptStoreError, LockTimeoutError, ReadOnlyError, StoreFullError
 from pronto_lmdb.files import PRIVATE_DIRECTORY, PRIVATE_FILE, FileLock, flush_data, remove_tree
+from pronto_lmdb.forks import gate
 from pronto_lmdb.genesis import batches, write_genesis
 from pronto_lmdb.identity import OFF, Identity, State, limit_beside
 from pronto_lmdb.journal import NEW_JOURNAL, PREFIX, journal_name
@@ -71,6 +73,7 @@ def _is_made_by_others(directory: Directory, timeout: float) -> bool:
     deadline = monotonic() + timeout
     while True:
         if directory.enter():
+            finish_swap(directory)
             if trust(directory) == TRUSTED:
                 return True
             directory.leave()
@@ -81,7 +84,7 @@ def _is_made_by_others(directory: Directory, timeout: float) -> bool:
             return True  # doubtful, and good while others are inside
         if monotonic() >= deadline:
             raise LockTimeoutError(
-                f"{directory.path} must be recovered, and other processes still have it open.",
+                f"{directory.path} must be recovered, and {directory.insiders()} still has it open.",
                 "Close it there, then try again.",
             )
         sleep(_PAUSE)
@@ -106,8 +109,10 @@ def recover(directory: Directory) -> None:
     """Make the view from base and journal; nobody else is inside."""
     for leftover in (NEW_BASE, NEW_JOURNAL):
         directory.unlink(leftover)
-    remove_tree(directory.place(REBUILD))
-    header, state, replayed = _rebuilt(directory)
+    for leftover in (REBUILD, NEXT):
+        remove_tree(directory.place(leftover))
+    with gate.passed():
+        header, state, replayed = _rebuilt(directory)
     _settle_journal(directory, header, state)
     remove_other_journals(directory, header.journal)
     directory.unlink(LOCK_TABLE)
@@ -310,14 +315,15 @@ def _is_view_usable(directory: Directory, state: State) -> bool:
     """Tell whether the view of a keystore that writes no journal is whole, and continues what was recovered."""
     if directory.stat(DATA_FILE) is None or not is_sound(directory.place(".")):
         return False
-    handle = lmdb.open(directory.place("."), readonly=True, lock=False, create=False)
-    try:
-        with handle.begin() as txn:
-            seen = State.read(txn, directory.path, txn.id())
-    except (lmdb.Error, CorruptStoreError):
-        return False
-    finally:
-        handle.close()
+    with gate.passed():
+        handle = lmdb.open(directory.place("."), readonly=True, lock=False, create=False)
+        try:
+            with handle.begin() as txn:
+                seen = State.read(txn, directory.path, txn.id())
+        except (lmdb.Error, CorruptStoreError):
+            return False
+        finally:
+            handle.close()
     journal = seen.journal if seen.previous is None else seen.previous[0]
     return seen.level == OFF and state.journal in (seen.journal, journal) and seen.revision >= state.revision
 
@@ -334,7 +340,8 @@ def upgrade(directory: Directory) -> None:
     lock = FileLock(os.path.join(directory.path, LOCK_FILE))
     lock.acquire(_UPGRADE_PATIENCE)
     try:
-        _upgrade(directory)
+        with gate.passed():
+            _upgrade(directory)
     finally:
         lock.release()
         lock.close()

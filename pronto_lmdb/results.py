@@ -85,6 +85,16 @@ class AddressInfo(NamedTuple):
         )
 
 
+class Compaction(NamedTuple):
+    """What a compaction has done to an address."""
+
+    address: Address
+    bytes_before: int
+    """What its directory took on the disk, in allocated bytes."""
+    bytes_after: int
+    """The same afterwards. Processes that still have the old file open keep its room until they use the address."""
+
+
 class DeletedAddress(NamedTuple):
     """An address in the trash."""
 

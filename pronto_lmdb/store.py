@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from itertools import count
 
 from pronto_lmdb.address import Address
 from pronto_lmdb.address_verbs import AddressVerbs
 from pronto_lmdb.arguments import checked_timeout
-from pronto_lmdb.config import Config, checked, default_root
+from pronto_lmdb.config import SETTINGS, Config, checked, default_root
 from pronto_lmdb.errors import (
     InvalidValueError,
+    ProntoError,
     StoreClosedError,
 )
 from pronto_lmdb.identity import Identity
@@ -92,6 +94,7 @@ class Store(AddressVerbs):
         self._lookup = Lookup(self._layout, self._owner)
         self.known_value_limit: int | None = None
         self._flush_interval: float | None = None
+        self._view_warning: float | None = None
         self.config = Config(self._setting, self._set_setting)
         if not readonly and self._lookup.is_pending():
             self._lifecycle.finish_pending()
@@ -157,6 +160,14 @@ class Store(AddressVerbs):
             self._flush_interval = float(str(self.config.effective("flush_interval")))
         return self._flush_interval
 
+    def view_warning(self) -> float:
+        """Return the seconds after which an open view is reported; read when first needed."""
+        if self._view_warning is None:
+            self._view_warning = float(str(SETTINGS["view_warning"].default))
+            with suppress(ProntoError):  # a damaged registry keeps nobody from reading
+                self._view_warning = float(str(self.config.effective("view_warning")))
+        return self._view_warning
+
     def _setting(self, name: str) -> str | None:
         self.check_open()
         self._ensure_catalog()
@@ -166,7 +177,7 @@ class Store(AddressVerbs):
         self._check_writable()
         with self._lifecycle.locked():
             self._registry.change(lambda commit: self._registry.set_setting_in(commit, name, text))
-        self.known_value_limit = self._flush_interval = None
+        self.known_value_limit = self._flush_interval = self._view_warning = None
 
     # -- the end -----------------------------------------------------------------------------------------------
 

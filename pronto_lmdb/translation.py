@@ -24,6 +24,8 @@ _DAMAGED = "Check the store; what cannot be repaired comes back from a snapshot.
 _REPORT = "This is a defect of the library: please report it with the steps that led here."
 _FREE_SPACE = "Free some space, then try again: nothing was written, reading still works."
 
+_INHERITED = "is already open in this process"
+
 _MEANINGS: dict[str, tuple[type[ProntoError], str]] = {
     "BadChecksumError": (CorruptStoreError, _DAMAGED),
     "BadDbiError": (CorruptStoreError, _DAMAGED),
@@ -97,6 +99,11 @@ def translated(error: lmdb.Error | OSError, place: str) -> ProntoError:
     """Return the error of ours that says what an LMDB or system error means for ``place``, a path or an address."""
     if isinstance(error, ProntoError):
         return error  # some of ours are system errors as well
+    if _INHERITED in str(error):  # nothing of ours opens a file twice
+        return ConflictError(
+            f"{place} was in use at the moment when this process was forked.",
+            "Use it in the parent, or start the process by spawn.",
+        )
     meaning = _MEANINGS.get(type(error).__name__)
     if meaning is None:
         code = getattr(error, "errno", None) or getattr(error, "code", None)

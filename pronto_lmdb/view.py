@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from _thread import allocate_lock, get_ident
+from _warnings import warn
+from sys import is_finalizing
+from time import monotonic
 
 import lmdb
 
@@ -31,16 +34,23 @@ class View(ReadVerbs):
     A view keeps the pages it can see: as long as it is open, the file grows with every write. Threads
     that share it take turns.
 
+    A view that is open for longer than the setting ``view_warning`` is reported to the log ``pronto_lmdb``, when it
+    ends, or while others write. One that nobody ends and nobody knows any more ends with a ``ResourceWarning``.
+
     Args:
         enter: returns the environment, pinned, and a read transaction on it; ``None`` where the address does
             not exist.
+        longest: seconds after which it has been open for too long.
 
     """
 
-    __slots__ = ("_busy", "_enter", "_environment", "_moment", "_open", "_thread")
+    __slots__ = ("_busy", "_enter", "_environment", "_longest", "_moment", "_open", "_thread")
 
-    def __init__(self, enter: Callable[[], tuple[Environment, lmdb.Transaction[bytes]] | None]) -> None:
+    def __init__(
+        self, enter: Callable[[], tuple[Environment, lmdb.Transaction[bytes]] | None], longest: float = float("inf")
+    ) -> None:
         self._enter = enter
+        self._longest = longest
         self._open = False
         self._busy = allocate_lock()
         self._environment: Environment | None = None
@@ -53,6 +63,7 @@ class View(ReadVerbs):
         self._thread = get_ident()
         if entered is not None:
             self._environment, txn = entered
+            self._environment.views[id(self)] = monotonic() + self._longest
             self._moment = Moment(txn, clock.now())
         self._open = True
         return self
@@ -61,6 +72,12 @@ class View(ReadVerbs):
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         with self._busy:
+            self._end()
+
+    def __del__(self) -> None:
+        if self._open and not is_finalizing():
+            if self._environment is not None and not self._environment.abandoned:
+                warn(f"a view of {self._environment.name} was never ended", ResourceWarning, source=self)
             self._end()
 
     def _end(self) -> None:
@@ -74,6 +91,8 @@ class View(ReadVerbs):
         else:
             moment.txn.abort()
             environment.unpin(self._thread)
+            environment.report_views()
+            environment.views.pop(id(self), None)
             pool.close_unowned(environment)
 
     def _read(self, operation: Callable[[Moment], Result], absent: Absent) -> Result | Absent:

@@ -99,7 +99,7 @@ class WriterLock:
             try:
                 try_lock(self._process_lock.descriptor)
             except (BlockingIOError, PermissionError, ValueError):  # another process has it, or it is not open yet
-                self._process_lock.acquire(timeout)
+                self._process_lock.acquire(timeout, name)
         except BaseException:
             self.leave(ticket)
             raise
@@ -121,8 +121,12 @@ class WriterLock:
                     return max(0.0, deadline - monotonic())
         finally:
             self._waiting -= 1
+        from pronto_lmdb.holders import thread_name  # seldom needed
+
+        claim = holder() if (holder := self._slot.get(_WRITER)) is not None else None
+        who = "another thread" if claim is None else thread_name(claim.thread)
         raise LockTimeoutError(
-            f"{name} was being written by another thread for {timeout:g} s.", "Try again, or allow a longer timeout."
+            f"{name} was being written by {who} for {timeout:g} s.", "Try again, or allow a longer timeout."
         )
 
     def leave(self, ticket: Ticket) -> None:

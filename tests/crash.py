@@ -42,13 +42,16 @@ class _FlushedEnvironment:
         return getattr(self._environment, name)
 
 
-def killed_at(step, work):
-    """Run ``work`` in a child that dies before its step number ``step``; tell whether it came to that."""
+def killed_at(step, work, *more):
+    """Run ``work`` in a child that dies before its step number ``step``; tell whether it came to that.
+
+    ``more`` names further functions of ``os`` whose calls are steps, too.
+    """
     pid = os.fork()
     if pid == 0:
         try:
             countdown = _Countdown(step)
-            for name in STEPS:
+            for name in (*STEPS, *more):
                 setattr(os, name, countdown.before(getattr(os, name)))
             Commit.commit = countdown.before(Commit.commit)
             opened = lmdb.open

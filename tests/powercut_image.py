@@ -22,7 +22,7 @@ DATA = "data.mdb"
 LOCKS = ("lock.mdb", "lock")
 MARKERS = ("marker", "marker.tmp")
 VIEW = (DATA, *LOCKS, *MARKERS)
-REBUILD = "rebuild"
+UNFINISHED = {"rebuild", "next"}
 
 
 class Change:
@@ -340,8 +340,8 @@ class Disk:
         if folder.registry is not None:
             tree[DATA] = folder.registry
             tree[LOCKS[0]] = bytes(8192)
-        elif REBUILD in tree:
-            tree[REBUILD][DATA] = _garbage(random)
+        for unfinished in UNFINISHED & tree.keys():
+            tree[unfinished][DATA] = _garbage(random)
         if any(name.startswith("journal-") or name == "base" for name in tree) and random.random() < 0.7:
             tree[DATA] = _garbage(random)
             tree[MARKERS[0]] = None  # written with the numbers of the data file, under the old boot

@@ -160,16 +160,16 @@ def _unflushed_names():
 
     _around_write_base(after=lambda environment, _: setattr(environment, "directory", Unsynced(environment.directory)))
 
-    def finish(environment, *arguments, original=checkpoint._finish):
+    def finish(environment, *arguments, original=checkpoint.finish_checkpoint):
         environment.directory = environment.directory._directory
         original(environment, *arguments)
 
-    _replace(checkpoint, _finish=finish)
+    _replace(checkpoint, finish_checkpoint=finish)
 
 
 @_rule("the name of the base is flushed before the old journal goes")
 def _unflushed_base_name():
-    _replace(checkpoint, _finish=_leave_out_inside(checkpoint._finish, Directory, "sync"))
+    _replace(checkpoint, finish_checkpoint=_leave_out_inside(checkpoint.finish_checkpoint, Directory, "sync"))
 
 
 @_rule("the old journal goes after the base has its name")
@@ -219,7 +219,7 @@ def _always_undo():
 @_rule("a checkpoint that did not come to its end is undone")
 def _always_finish():
     def resolve(environment, state, timeout):
-        checkpoint._finish(environment, state, 0, timeout)
+        checkpoint.finish_checkpoint(environment, state, 0, timeout)
 
     replace_everywhere(checkpoint.resolve, resolve)
 

@@ -175,7 +175,7 @@ class Worker:
         self.verbs = (
             [self.put] * 10 + [self.delete] * 3 + [self.add] * 3 + [self.update] * 2 + [self.transaction] * 3
             + [self.put_ttl, self.namespace, self.sync, self.sync, self.own, self.own, self.own, self.large]
-            + ([self.lifecycle, self.level] if world.lives else [self.level])
+            + ([self.lifecycle, self.level, self.compact] if world.lives else [self.level, self.compact])
         )  # fmt: skip
 
     def work(self, operations):
@@ -277,6 +277,9 @@ class Worker:
         if self.witness.level != LEVELS[level]:
             self.strong_floors()
 
+    def compact(self, keystore):
+        self.store.compact(keystore.address)
+
     def lifecycle(self, keystore):
         kind = self.rng.choice(("rename", "delete", "undelete", "create"))
         other = self.rng.choice(ADDRESSES)
@@ -316,10 +319,10 @@ def shrink(limit, boot):
         state.limit = min(state.limit, limit)
         return state
 
-    def finish(opened, state, size, timeout, original=checkpoint._finish):
+    def finish(opened, state, size, timeout, original=checkpoint.finish_checkpoint):
         original(opened, state, 0, timeout)
 
-    State.decode, checkpoint._finish = classmethod(decode), finish
+    State.decode, checkpoint.finish_checkpoint = classmethod(decode), finish
     for module in (identity, checkpoint, recovery):
         module.SMALLEST_LIMIT = limit
     environment.INITIAL_MAP = 64 * 1024

@@ -36,6 +36,7 @@ BAD_SETTINGS = [
     ("value_limit", "4294967296"),
     ("value_limit", 5),
     ("value_limit", None),
+    ("view_warning", "-1"),
     ("address", "a.b.c"),
     ("address", ""),
     ("address", b"a.b"),

@@ -464,8 +464,10 @@ def written(root: Path, clock: Clock) -> Path:
 
 def test_what_was_not_finished_is_removed(root: Path, written: Path) -> None:
     before = {path.name for path in written.iterdir()}
-    (written / "rebuild").mkdir()
-    unfinished = ["base.tmp", "journal.tmp", "marker.tmp", f"journal-{ID}", "rebuild/data.mdb", "rebuild/lock.mdb"]
+    unfinished = ["base.tmp", "journal.tmp", "marker.tmp", f"journal-{ID}"]
+    for directory in ("rebuild", "next"):
+        (written / directory).mkdir()
+        unfinished += [f"{directory}/data.mdb", f"{directory}/lock.mdb", f"{directory}/marker"]
     for name in unfinished:
         (written / name).write_bytes(b"torn")
     (written / "marker").unlink()

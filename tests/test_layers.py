@@ -18,10 +18,11 @@ LAYERS = {
         "arguments", "journal_format",
     ],
     "environment": [
-        "allocator", "translation", "files", "data_files", "directory", "marker", "writer_lock", "environment",
+        "allocator", "translation", "holders", "forks", "files", "data_files", "directory", "marker", "writer_lock",
+        "environment",
     ],
     "journal": [
-        "journal", "genesis", "creation", "checkpoint", "recovery", "flusher", "journaled",
+        "journal", "genesis", "creation", "checkpoint", "compaction", "recovery", "flusher", "journaled",
     ],
     "open environments": ["home", "pool", "lookup"],
     "commit path": ["commit", "journaled_commit"],

@@ -120,7 +120,7 @@ def holder(root):
 
 def test_waiting_for_another_process_ends_with_the_timeout(root, holder):
     with pronto_lmdb.open(root, timeout=0.2) as store:
-        with pytest.raises(pronto_lmdb.LockTimeoutError):
+        with pytest.raises(pronto_lmdb.LockTimeoutError, match=rf"shared\.default .* by process {holder.pid} \("):
             store["shared"]["key"] = 1
         assert list(store["shared"]) == []
         store["neighbour"]["key"] = 1

@@ -872,8 +872,9 @@ def test_a_store_that_was_moved_as_a_whole_needs_no_recovery(
 
 
 def test_a_copy_of_an_open_store_shows_a_state_that_existed(
-    root: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    root: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("pronto_lmdb.identity.SMALLEST_LIMIT", 2**30)  # a checkpoint would remove what is being copied
     caplog.set_level(logging.INFO, logger="pronto_lmdb")
     with pronto_lmdb.open(root, durability="normal") as store:
         keystore = store["a"]

@@ -254,6 +254,7 @@ def test_config_list_prints_every_setting(ok):
         "flush_interval=1",
         "timeout=10",
         "value_limit=67108864",
+        "view_warning=60",
     ]
 
 

@@ -1,10 +1,11 @@
-"""`check` and `address durability`: looking after a store."""
+"""`check`, `compact` and `address durability`: looking after a store."""
 
 from __future__ import annotations
 
 import json
 
 import pytest
+from conftest import REPOSITORY
 
 import pronto_lmdb
 from pronto_lmdb.config import SETTINGS
@@ -154,3 +155,50 @@ def test_help_names_every_level(ok, words):
 def test_help_names_every_setting(ok):
     text = ok("config", "set", "--help").text
     assert [name for name in SETTINGS if name not in text] == []
+
+
+# -- compact ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def churned(root):
+    with pronto_lmdb.open(root) as store:
+        for address in ("alice.main", "alice.research", "bob"):
+            store[address].update({f"key{number}": "x" * 1000 for number in range(500)})
+            store[address].delete_many([f"key{number}" for number in range(499)])
+
+
+def test_compact_prints_a_line_for_each_address(churned, ok):
+    rows = [line.split() for line in ok("compact").lines]
+    assert [row[0] for row in rows] == ["alice.main", "alice.research", "bob.default"]
+    assert all(int(before) > int(after) > 0 for _, before, after in rows)
+    assert ok("-a", "bob", "get", "key499").text == "x" * 1000 + "\n"
+
+
+@pytest.mark.parametrize("words", [["compact", "bob"], ["compact", "-a", "bob"], ["-u", "bob", "compact"]])
+def test_compact_takes_one_address_or_those_of_a_user(churned, ok, words):
+    (row,) = [json.loads(line) for line in ok("--json", *words).lines]
+    assert row.keys() == {"address", "bytes_before", "bytes_after"}
+    assert row["address"] == "bob.default"
+
+
+def test_compact_of_what_is_absent_is_an_error_with_a_suggestion(churned, pronto):
+    done = pronto("compact", "alice.mian")
+    assert (done.code, done.out) == (1, b"")
+    assert "alice.main" in done.err
+
+
+def test_compact_of_an_address_in_use_is_busy(churned, root, pronto, in_another_process):
+    with pronto_lmdb.open(root) as store, store["bob"].transaction() as transaction:
+        transaction["key"] = 1
+        code = in_another_process(
+            """
+            import sys
+            sys.path.insert(0, sys.argv[2])
+            import pronto_cli
+            print(pronto_cli.main(["--root", sys.argv[1], "--timeout", "0.05", "compact", "bob"]))
+            """,
+            root,
+            REPOSITORY / "cli",
+        )
+    assert code == 5

@@ -1,13 +1,15 @@
-"""`config`, `stats`, `check`, `bench`, `help`, `version`."""
+"""`config`, `stats`, `check`, `compact`, `bench`, `help`, `version`."""
 
 from typing import Annotated
 
 import typer
 
+from pronto_cli.commands.words import OptionalAddressArgument
 from pronto_cli.grammar import Group, HelpCommand, command, epilog
 
 _Setting = Annotated[
-    str, typer.Argument(metavar="NAME", help="address, durability, flush_interval, timeout or value_limit.")
+    str,
+    typer.Argument(metavar="NAME", help="address, durability, flush_interval, timeout, value_limit or view_warning."),
 ]
 
 
@@ -15,6 +17,7 @@ def register(app: typer.Typer) -> None:
     """Add the commands of this module."""
     command(app, "stats", "pronto stats -a alice.research --json")(_stats)
     command(app, "check", "pronto check --deep")(_check)
+    command(app, "compact", "pronto compact", "pronto compact alice.research --json")(_compact)
     command(app, "bench", "pronto bench --seconds 20")(_bench)
     group = typer.Typer(
         name="config", cls=Group, help="Show and change the settings kept in a store.",
@@ -41,6 +44,15 @@ def _check(
 
     Prints one problem a line: the address and what is wrong, or the path where it is nobody's. With --json one object a
     line. Nothing is repaired, and nobody has to wait.
+    """
+
+
+def _compact(name: OptionalAddressArgument = None) -> None:
+    """Give back the room that deleted and replaced records took, in one address or in all.
+
+    With -u: in all addresses of that user. Prints a line for each: the address, and the bytes that it took on the disk
+    before and takes now; with --json an object. Others may go on reading and writing. Writers of the address wait
+    meanwhile, some milliseconds for each MB.
     """
 
 

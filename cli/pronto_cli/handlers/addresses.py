@@ -148,6 +148,28 @@ def purge(line: Line, streams: Streams) -> int:
     return Exit.OK
 
 
+def compact(line: Line, streams: Streams) -> int:
+    """Give back room, and print for each address what it took before and what it takes now."""
+    with opened(line) as store:
+        for address in _chosen(line, store):
+            with _advised(address, store.addresses):
+                (done,) = store.compact(address)
+            if line.json:
+                print_record(line, streams, {**done._asdict(), "address": str(address)})
+            else:
+                streams.line(f"{address} {done.bytes_before} {done.bytes_after}")
+    return Exit.OK
+
+
+def _chosen(line: Line, store: Store) -> Iterable[Address]:
+    """Return the address that a line names, or else all, or all of one user."""
+    if line["name"] is not None:
+        return [Address.parse(line["name"])]
+    if line.address is not None or line.cursor is not None:
+        return [current_address(line, store)]
+    return (info.address for info in store.addresses(line.user))
+
+
 def use(line: Line, streams: Streams) -> int:
     """Store the address that applies where none is named, or print the one that applies."""
     with opened(line) as store:
