@@ -16,6 +16,7 @@ from pronto_lmdb.errors import CorruptStoreError, LockTimeoutError, StoreFullErr
 from pronto_lmdb.flusher import flusher
 from pronto_lmdb.identity import FULL, State
 from pronto_lmdb.journal import Journal
+from pronto_lmdb.line import Line
 from pronto_lmdb.marker import DOUBTFUL, LOST, MARKER, TRUSTED, boot_id, doubt, trust
 from pronto_lmdb.record import STATE
 from pronto_lmdb.translation import translated
@@ -66,12 +67,13 @@ class JournaledEnvironment(Environment):
 
     """
 
-    __slots__ = ("directory", "journal", "keystore_id")
+    __slots__ = ("directory", "journal", "keystore_id", "line")
 
     _SYNCED = False
 
     def __init__(self, path: str) -> None:
         self.journal: Journal | None = None
+        self.line = Line()
         file = identify(path)
         try:
             self.directory = Directory(path)

@@ -159,7 +159,7 @@ class JournaledCommit(Commit):
         if not state.anchored:
             self._anchor()
         journal, start, number = self._journal, state.end, self.txn.id()
-        frame, checksum = encode_frame(state.checksum, state, self._log)
+        frame, checksum = self._encode()
         state.end = end = start + sum(map(len, frame))
         state.checksum = checksum
         try:
@@ -177,6 +177,10 @@ class JournaledCommit(Commit):
             journal.owed = end
         if end > state.limit:
             self._checkpoint_after()
+
+    def _encode(self) -> tuple[list[bytes], int]:
+        """Return what is written into the journal, in pieces, and the checksum at its end."""
+        return encode_frame(self.state.checksum, self.state, self._log)
 
     def _publish_view(self) -> None:
         """Commit to the view. The state is stored with it only where more than revision and position has changed."""
@@ -212,10 +216,10 @@ class JournaledCommit(Commit):
         finally:
             txn.abort()
 
-    def _take_back(self, start: int) -> None:
-        """Make sure that a refused write does not come back with somebody else's flush."""
+    def _take_back(self, *starts: int) -> None:
+        """Make sure that a refused write, whose frames start there, does not come back with somebody else's flush."""
         try:
-            self._journal.take_back(start)
+            self._journal.take_back(*starts)
         except OSError as error:
             raise StoreFullError(
                 f"{self._environment.path}: the write failed, and the disk refuses to forget it: {error.strerror}.",

@@ -9,7 +9,7 @@ from time import sleep
 
 import lmdb
 
-from pronto_lmdb import clock
+from pronto_lmdb import clock, combining
 from pronto_lmdb.environment import StaleEnvironment
 from pronto_lmdb.errors import ReadOnlyError
 from pronto_lmdb.journaled import JournaledEnvironment
@@ -26,13 +26,14 @@ from pronto_lmdb.writing import WriteVerbs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from typing import Any, TypeVar
 
     from pronto_lmdb.address import Address
     from pronto_lmdb.commit import Commit
     from pronto_lmdb.environment import Environment
     from pronto_lmdb.home import Home
+    from pronto_lmdb.line import Operation
     from pronto_lmdb.results import Stats
     from pronto_lmdb.store import Store
 
@@ -175,50 +176,69 @@ class Keystore(WriteVerbs):
         return self._opened() is None
 
     def _write(self, operation: Callable[[Commit], Result]) -> Result:
-        commit = self._begin_commit(True)
-        assert commit is not None
-        return self._finish(commit, operation)
+        while True:
+            home = self._home_to_write(create=True)
+            assert home is not None
+            try:
+                return self._write_to(home, operation)
+            except StaleEnvironment:
+                self._forget(home)
 
     def _write_existing(self, operation: Callable[[Commit], Result], absent: Absent) -> Result | Absent:
-        commit = self._begin_commit(False)
-        return absent if commit is None else self._finish(commit, operation)
+        while (home := self._home_to_write(create=False)) is not None:
+            try:
+                return self._write_to(home, operation)
+            except StaleEnvironment:
+                self._forget(home)
+        return absent
 
-    def _finish(self, commit: Commit, operation: Callable[[Commit], Result]) -> Result:
-        try:
-            result = operation(commit)
-        except lmdb.Error as error:
-            commit.abort()
-            raise translated(error, str(self.address)) from error
-        except BaseException:
-            commit.abort()
-            raise
-        commit.commit()
-        return result
+    def _write_to(self, home: Home, operation: Callable[[Commit], Result]) -> Result:
+        # Only where a writer waits for the disk there is time to wait for company.
+        if home.identity.durability != "full":
+            return combining.run(self._commit_to(home), operation)
+        store = self._store
+        return combining.write(_journaled(home), home, operation, store.timeout, store.flush_interval)
+
+    def _write_alone(self, operation: Callable[[Commit], Result]) -> Result:
+        commit = self._begin_commit(True)
+        assert commit is not None
+        return combining.run(commit, operation)
+
+    def write_all(self, operations: Sequence[Operation]) -> list[object]:
+        """Run operations that know nothing of each other as a group; see :func:`combining.write_all`."""
+        store = self._store
+        while True:
+            home = self._home_to_write(create=True)
+            assert home is not None
+            try:
+                return combining.write_all(_journaled(home), home, operations, store.timeout, store.flush_interval)
+            except StaleEnvironment:
+                self._forget(home)
 
     def _begin_commit(self, create: bool) -> JournaledCommit | None:
+        while (home := self._home_to_write(create=create)) is not None:
+            try:
+                return self._commit_to(home)
+            except StaleEnvironment:
+                self._forget(home)
+        return None
+
+    def _home_to_write(self, *, create: bool) -> Home | None:
         if self._store.readonly:
             raise ReadOnlyError("The store was opened read-only.", "Open it without readonly=True.")
         while True:
             home = self._home
             if home is None or home.environment.closed or self._store.closed:
                 home = self._opened()
-            if home is None:
-                if not create:
-                    return None
-                self._store.create_missing(self.address)
-                continue
-            try:
-                return self._commit_to(home)
-            except StaleEnvironment:
-                self._forget(home)
+            if home is not None:
+                home.environment.used = True
+                return home
+            if not create:
+                return None
+            self._store.create_missing(self.address)
 
     def _commit_to(self, home: Home) -> JournaledCommit:
-        environment = home.environment
-        environment.used = True
-        if not isinstance(environment, JournaledEnvironment):
-            # Release 0.1 wrote it, and nobody gave it a journal, because it cannot be written.
-            raise ReadOnlyError(f"{self.address} cannot be written.", "Check its owner and permissions.")
-        return JournaledCommit(environment, home, self._store.timeout, self._store.flush_interval)
+        return JournaledCommit(_journaled(home), home, self._store.timeout, self._store.flush_interval)
 
     # -- the environment behind the name ------------------------------------------------------------------------
 
@@ -243,6 +263,14 @@ class Keystore(WriteVerbs):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self._store, self.address)
+
+
+def _journaled(home: Home) -> JournaledEnvironment:
+    environment = home.environment
+    if not isinstance(environment, JournaledEnvironment):
+        # Release 0.1 wrote it, and nobody gave it a journal, because it cannot be written.
+        raise ReadOnlyError(f"{home.identity.address} cannot be written.", "Check its owner and permissions.")
+    return environment
 
 
 def _measured(environment: Environment) -> Callable[[lmdb.Transaction[bytes]], tuple[int, int, int, int]]:

@@ -58,6 +58,10 @@ class WriteVerbs(ReadVerbs, MutableMapping[str, Value]):
         """Run an operation in a transaction; where the address does not exist, return ``absent`` instead."""
         raise NotImplementedError
 
+    def _write_alone(self, operation: Callable[[Commit], Result]) -> Result:
+        """Run an operation that calls a function of the user: nobody else's may wait in its transaction."""
+        return self._write(operation)
+
     # -- one key -----------------------------------------------------------------------------------------------
 
     def put(self, key: str, value: Value, *, ttl: float | None = None) -> None:
@@ -127,7 +131,9 @@ class WriteVerbs(ReadVerbs, MutableMapping[str, Value]):
         if not isinstance(by, int) or isinstance(by, bool):
             raise InvalidValueError(f"increment() adds an integer, not {type(by).__name__}.", "Pass an int.")
 
-        def added(value: Value) -> int:
+        encoded, limit = encode_key(key), self._value_limit
+
+        def total(value: Value) -> int:
             if not isinstance(value, int) or isinstance(value, bool):
                 raise InvalidValueError(
                     f"The value of {key!r} is {type(value).__name__}, not an integer.",
@@ -137,9 +143,19 @@ class WriteVerbs(ReadVerbs, MutableMapping[str, Value]):
                 raise InvalidValueError(f"{key!r} would leave the range of 64 bits.", "Store it as text.")
             return value + by
 
-        total = self.modify(key, added, default=0)
-        assert isinstance(total, int)
-        return total
+        def increment(commit: Commit) -> int:
+            record = changes.live_record(commit, encoded)
+            if record is None:
+                number = total(0)
+                changes.put(commit, encoded, pack(number, limit), None)
+            else:
+                number = total(unpack(packed_value(record)))
+                changes.store(commit, encoded, pack(number, limit), expiry_of(record), record)
+            return number
+
+        if self._is_absent():
+            total(0)  # if it is refused, it must not leave an address
+        return self._write(increment)
 
     def modify(self, key: str, function: Callable[[Value], Value], default: Value = None) -> Value:
         """Replace a value by ``function(value)`` while nobody else can write; return the new value.
@@ -173,7 +189,7 @@ class WriteVerbs(ReadVerbs, MutableMapping[str, Value]):
                 changes.store(commit, encoded, packed, expiry_of(record), record)
             return value
 
-        return self._write(modify)
+        return self._write_alone(modify)
 
     def setdefault(self, key: str, default: Value = None) -> Value:  # type: ignore[override]
         """Return the value of a key, which is ``default`` from now on where there was none."""

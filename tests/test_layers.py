@@ -21,10 +21,10 @@ LAYERS = {
         "allocator", "translation", "files", "data_files", "directory", "marker", "writer_lock", "environment",
     ],
     "journal": [
-        "journal", "genesis", "creation", "checkpoint", "recovery", "flusher", "journaled",
+        "journal", "genesis", "creation", "checkpoint", "recovery", "flusher", "line", "journaled",
     ],
     "open environments": ["home", "pool", "lookup"],
-    "commit path": ["commit", "journaled_commit"],
+    "commit path": ["commit", "journaled_commit", "group_commit", "combining"],
     "keystore": ["moment", "reading", "changes", "writing", "view", "transaction", "keystore"],
     "store": ["registry", "survey", "places", "lifecycle", "inspection", "checking", "address_verbs", "store"],
     "public names": ["__init__"],
