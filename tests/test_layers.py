@@ -25,7 +25,7 @@ LAYERS = {
     ],
     "open environments": ["home", "pool", "lookup"],
     "commit path": ["commit", "journaled_commit", "group_commit", "combining"],
-    "keystore": ["moment", "reading", "changes", "writing", "view", "transaction", "keystore"],
+    "keystore": ["moment", "reading", "changes", "operations", "writing", "view", "transaction", "keystore"],
     "store": ["registry", "survey", "places", "lifecycle", "inspection", "checking", "address_verbs", "store"],
     "public names": ["__init__"],
 }  # fmt: skip
