@@ -204,14 +204,13 @@ class Keystore(WriteVerbs):
         assert commit is not None
         return combining.run(commit, operation)
 
-    def write_all(self, operations: Sequence[Operation]) -> list[object]:
+    def _write_all(self, operations: Sequence[Operation], timeout: float) -> list[object]:
         """Run operations that know nothing of each other as a group; see :func:`combining.write_all`."""
-        store = self._store
         while True:
             home = self._home_to_write(create=True)
             assert home is not None
             try:
-                return combining.write_all(_journaled(home), home, operations, store.timeout, store.flush_interval)
+                return combining.write_all(_journaled(home), home, operations, timeout, self._store.flush_interval)
             except StaleEnvironment:
                 self._forget(home)
 
@@ -251,6 +250,11 @@ class Keystore(WriteVerbs):
         if home is not None:
             home.environment.used = True
         return home
+
+    def _is_open(self) -> bool:
+        """Tell whether the next short read takes microseconds, because nothing has to be opened for it."""
+        home = self._home
+        return home is not None and not home.environment.closed
 
     def _forget(self, home: Home) -> None:
         """Look the address up again at the next use; nobody needs the environment of a deleted one."""

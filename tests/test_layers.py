@@ -27,6 +27,7 @@ LAYERS = {
     "commit path": ["commit", "journaled_commit", "group_commit", "combining"],
     "keystore": ["moment", "reading", "changes", "operations", "writing", "view", "transaction", "keystore"],
     "store": ["registry", "survey", "places", "lifecycle", "inspection", "checking", "address_verbs", "store"],
+    "asyncio": ["workers", "async_verbs", "aio"],
     "public names": ["__init__"],
 }  # fmt: skip
 ORDER = [module for modules in LAYERS.values() for module in modules]
