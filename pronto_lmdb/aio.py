@@ -13,7 +13,8 @@ from __future__ import annotations
 
 from asyncio import get_running_loop, wrap_future
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial, wraps
+from contextvars import ContextVar
+from functools import partial, update_wrapper
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 from weakref import WeakValueDictionary
 
@@ -61,11 +62,15 @@ def in_worker(
 ) -> Callable[Concatenate[Store, Arguments], Coroutine[Any, Any, Result]]:
     """Make a coroutine of a verb of the store: the same arguments, the same result, in another thread."""
 
-    @wraps(function)
-    async def coroutine(self: Store, *arguments: Arguments.args, **named: Arguments.kwargs) -> Result:
+    async def coroutine(self: Store, /, *arguments: Arguments.args, **named: Arguments.kwargs) -> Result:
         return await self.call(function, *arguments, **named)
 
+    update_wrapper(coroutine, function)
     return coroutine
+
+
+# The transactions that a task, or one that it was made by, has opened.
+_opened: ContextVar[tuple[Transaction, ...]] = ContextVar("pronto_transactions", default=())
 
 
 class Store:
@@ -150,16 +155,27 @@ class Store:
             StoreFullError: if the disk refuses what was acknowledged at the level ``normal``; closed it is anyway.
 
         """
-        opened, self._store = self._store, None
-        await self._workers.close(opened.close if opened is not None else list)
+        await self._workers.close(self._close_store)
+
+    def _close_store(self) -> None:
+        if self._store is not None:
+            self._store.close()
 
     def __await__(self) -> Generator[Any, None, Self]:
         return self.__aenter__().__await__()
 
     async def __aenter__(self) -> Self:
+        self._workers.loop()
         if self._store is None:
-            self._store = await self._workers.run(self._open_store)
+            try:
+                await self._workers.run(self._enter)
+            except BaseException:
+                self._workers.end(self._close_store)  # if it was only this task that was cancelled
+                raise
         return self
+
+    def _enter(self) -> None:
+        self._store = self._open_store()
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
@@ -200,15 +216,28 @@ class Keystore(AsyncWrites):
         return limit if limit is not None else await self._workers.run(getattr, self._sync, "_value_limit")
 
     def _write(self, operation: Operation[Result]) -> Future[Result]:
+        self._refuse_inside()
         return self._courier.submit(operation)
 
     def _write_existing(self, operation: Operation[Result], absent: Absent) -> Future[Result | Absent]:
+        self._refuse_inside()
         return self._courier.submit(operation, absent)
 
+    def _refuse_inside(self) -> None:
+        """Refuse a task that has a transaction open: it would wait for itself."""
+        for other in _opened.get():
+            if other.is_open_on(self._sync):
+                raise ConflictError(
+                    f"This task has a transaction open on {self.address}.",
+                    "Use the verbs of the transaction until it ends.",
+                )
+
     async def modify(self, key: str, function: Callable[[Value], Value], default: Value = None) -> Value:  # noqa: D102
+        self._refuse_inside()
         return await self._workers.run(self._sync.modify, key, function, default)
 
     async def sweep(self) -> int:  # noqa: D102
+        self._refuse_inside()
         return await self._workers.run(self._sync.sweep)
 
     async def stats(self) -> Stats:
@@ -217,6 +246,7 @@ class Keystore(AsyncWrites):
 
     async def sync(self) -> None:
         """Return when everything acknowledged before is on stable storage, whatever the level of the address."""
+        self._refuse_inside()
         await self._workers.run(self._sync.sync)
 
     def transaction(self) -> Transaction:
@@ -225,8 +255,7 @@ class Keystore(AsyncWrites):
         Nobody else writes to the address while it is open, neither another task nor another process. So do not wait in
         it for anything but its own verbs.
         """
-        self._workers.loop()
-        return Transaction(self._sync.transaction(), self._workers)
+        return Transaction(self._sync, self._workers)
 
     def view(self) -> View:
         """Return a view: ``async with keystore.view() as view`` reads one consistent moment."""
@@ -244,8 +273,9 @@ class Transaction(AsyncWrites):
 
     _sync: transaction.Transaction
 
-    def __init__(self, sync: transaction.Transaction, workers: Workers) -> None:
-        self._sync = sync
+    def __init__(self, of: keystore.Keystore, workers: Workers) -> None:
+        self._sync = of.transaction()
+        self._keystore = of
         self._workers = workers
         self._thread: ThreadPoolExecutor | None = None
 
@@ -253,6 +283,9 @@ class Transaction(AsyncWrites):
         loop = self._workers.loop()
         if self._thread is not None:
             raise ConflictError("This transaction is open already.", "Ask the keystore for another one.")
+        others = [other for other in _opened.get() if other._thread is not None]
+        if any(other.is_open_on(self._keystore) for other in others):
+            raise ConflictError("This task has a transaction open on this address.", "Use that one until it ends.")
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="pronto-transaction")
         try:
             await loop.run_in_executor(self._thread, self._sync.__enter__)
@@ -260,7 +293,15 @@ class Transaction(AsyncWrites):
             # Cancelled while it waits for another writer, it begins all the same, and is dropped then.
             self._end(type(error), error)
             raise
+        _opened.set((*others, self))
         return self
+
+    def is_open_on(self, keystore: keystore.Keystore) -> bool:
+        """Tell whether it is open, on the address of a keystore."""
+        mine = self._keystore
+        return (
+            self._thread is not None and mine.address == keystore.address and mine._store.path == keystore._store.path
+        )
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None

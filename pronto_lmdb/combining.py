@@ -71,10 +71,12 @@ def write(
     turn = Turn(line, home, (operation,))
     try:
         left = _come_to_front(turn, line, timeout)
-        if turn.answers is None and (not line or _is_main_thread()):
-            return run(JournaledCommit(environment, home, left, interval), operation)
         if turn.answers is None:
-            _serve(turn, line, GroupCommit(environment, home, left, interval))
+            commit = GroupCommit(environment, home, left, interval)
+            # Who came while this one waited for other processes goes with it.
+            if not line or _is_main_thread():
+                return run(commit, operation)
+            _serve(turn, line, commit)
     finally:
         line.leave(turn.ticket)
     assert turn.answers is not None

@@ -100,6 +100,8 @@ class GroupCommit(JournaledCommit):
     # -- the end -----------------------------------------------------------------------------------------------
 
     def _encode(self) -> tuple[list[bytes], int]:
+        if not self._frames:
+            return super()._encode()
         last, checksum = encode_frame(self.state.checksum, self.state, self._log[self._since :])
         pieces = [piece for frame in (*self._frames, last) for piece in frame]
         return ([b"".join(pieces)] if sum(map(len, pieces)) < _WRITTEN_AT_ONCE else pieces), checksum

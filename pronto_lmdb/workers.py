@@ -41,7 +41,6 @@ class Workers:
     """The threads of one store, bound to the event loop that uses it first.
 
     Attributes:
-        busy: how many couriers have something to do.
         closed: whether nothing more is accepted.
 
     """
@@ -49,8 +48,9 @@ class Workers:
     def __init__(self) -> None:
         self._threads = ThreadPoolExecutor(_MOST_THREADS, thread_name_prefix="pronto")
         self._loop: AbstractEventLoop | None = None
-        self._drained: Future[None] | None = None
-        self.busy = 0
+        self._busy = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
         self.closed = False
 
     def loop(self) -> AbstractEventLoop:
@@ -78,19 +78,27 @@ class Workers:
         """Run a function in a worker that tells by itself when it is done."""
         self._threads.submit(function, *arguments)
 
+    def engage(self) -> None:
+        """Note that a courier has something to do, for which :meth:`close` waits."""
+        self._busy += 1
+        self._idle.clear()
+
     def release(self) -> None:
-        """Note that a courier has nothing left to do."""
-        self.busy -= 1
-        if not self.busy and self._drained is not None and not self._drained.done():
-            self._drained.set_result(None)
+        """Note that it has nothing left to do."""
+        self._busy -= 1
+        if not self._busy:
+            self._idle.set()
 
     async def close(self, last: Callable[[], None]) -> None:
         """Accept nothing more, do what was accepted, then call ``last`` in a thread. Raises what that raises."""
-        loop = asyncio.get_running_loop()
         self.closed = True
-        while self.busy:
-            self._drained = loop.create_future()
-            await self._drained
+        await self._idle.wait()
+        await self.end(last)
+
+    def end(self, last: Callable[[], None]) -> Future[None]:
+        """Accept nothing more, and call ``last`` in a thread when the others have come to their end."""
+        self.closed = True
+        loop = asyncio.get_running_loop()
         ended: Future[None] = loop.create_future()
 
         def end() -> None:
@@ -104,7 +112,7 @@ class Workers:
                 loop.call_soon_threadsafe(_resolve, ended, None, error)
 
         Thread(target=end, name="pronto-close").start()
-        await ended
+        return ended
 
 
 class _Errand:
@@ -151,7 +159,7 @@ class Courier:
         self._errands.append(_Errand(operation, absent, monotonic() + self._timeout, future))
         if not self._busy:
             self._busy = True
-            self._workers.busy += 1
+            self._workers.engage()
             loop.call_soon(self._leave, loop)  # with whatever other tasks have to do at this moment
         return future
 
@@ -169,7 +177,11 @@ class Courier:
             self._workers.release()
 
     def _commit(self, group: list[_Errand], loop: AbstractEventLoop) -> None:
-        answers = self._answers(group)
+        answers: list[object]
+        try:
+            answers = self._answers(group)
+        except BaseException as error:  # noqa: BLE001 - nobody may wait for ever, whatever it is
+            answers = [Failed(error)] * len(group)
         with suppress(RuntimeError):  # the loop is closed: nobody is left to be told
             loop.call_soon_threadsafe(self._return, group, answers, loop)
 
