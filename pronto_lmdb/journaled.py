@@ -121,7 +121,10 @@ class JournaledEnvironment(Environment):
     def _recover(self) -> None:
         from pronto_lmdb.recovery import recover  # seldom needed, and heavy
 
-        recover(self.directory)
+        try:
+            recover(self.directory)
+        except (lmdb.Error, OSError) as error:
+            raise translated(error, self.directory.path) from error
 
     def _remember(self, identity: Identity) -> None:
         super()._remember(identity)
