@@ -13,7 +13,7 @@ import random
 import traceback
 
 import lmdb
-from crowd import Crowd
+from crowd import Crowd, wait_until
 from msgpack import Unpacker
 from powercut_log import FlushErrors, Log, Observer, replace_everywhere
 
@@ -25,6 +25,7 @@ from pronto_lmdb.identity import LEVELS, OFF, State
 from pronto_lmdb.journal_format import _STATE, FRAME_OVERHEAD, head_of
 from pronto_lmdb.journaled import JournaledEnvironment
 from pronto_lmdb.journaled_commit import JournaledCommit
+from pronto_lmdb.line import Turn
 from pronto_lmdb.marker import boot_id
 from pronto_lmdb.record import IDENTITY, STATE
 
@@ -258,7 +259,17 @@ class Worker:
                 )
             )
         crowd = Crowd(works)
-        crowd.start()
+        home = keystore._opened()
+        if home is None:
+            crowd.start()
+        else:
+            # One who does nothing is in front until the others stand behind: so they are a group.
+            line = home.environment.line
+            front = Turn(line, home, ())
+            line.enter(front.ticket)
+            crowd.start()
+            wait_until(lambda: len(line._waiting) + len(crowd.outcomes) == len(works))
+            line.leave(front.ticket)
         errors = [outcome for outcome in crowd.join() if isinstance(outcome, BaseException)]
         errors = [error for error in errors if not isinstance(error, pronto_lmdb.InvalidValueError)]
         if errors:
