@@ -212,7 +212,7 @@ class Keystore(AsyncWrites):
 
     async def _value_limit(self) -> int:
         # Kept by the store once it is known, and forgotten when the setting changes.
-        limit = self._sync._store._value_limit
+        limit = self._sync._store.known_value_limit
         return limit if limit is not None else await self._workers.run(getattr, self._sync, "_value_limit")
 
     def _write(self, operation: Operation[Result]) -> Future[Result]:
@@ -348,17 +348,24 @@ class View(AsyncReads):
     _sync: view.View
 
     def __init__(self, of: keystore.Keystore, workers: Workers) -> None:
-        self._sync = of.view()
+        self._sync = view.View(lambda: None)  # not open, and says so
         self._keystore = of
         self._workers = workers
+        self._entered = False
 
     async def __aenter__(self) -> Self:
-        self._workers.loop()
-        if not self._keystore._is_open():
-            await self._workers.run(self._keystore._opened)
+        if self._entered:
+            raise StoreClosedError("This view was opened before.", "Ask the keystore for another one.")
+        self._entered = True
+        self._sync = await self._workers.run(self._prepared)
         # Here, and not in a worker: it keeps in mind which thread looks, and the workers write.
         self._sync.__enter__()
         return self
+
+    def _prepared(self) -> view.View:
+        """Open what the view needs, so that it begins without waiting."""
+        self._keystore._opened()
+        return self._keystore.view()
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None

@@ -90,7 +90,7 @@ class Store(AddressVerbs):
         self._layout = Layout(self.path)
         self._registry = Registry(self._layout, self._owner, self.timeout)
         self._lookup = Lookup(self._layout, self._owner)
-        self._value_limit: int | None = None
+        self.known_value_limit: int | None = None
         self._flush_interval: float | None = None
         self.config = Config(self._setting, self._set_setting)
         if not readonly and self._lookup.is_pending():
@@ -143,13 +143,13 @@ class Store(AddressVerbs):
     @property
     def value_limit(self) -> int:
         """The greatest size of a packed value, in bytes: the setting, read when first needed, unless set here."""
-        if self._value_limit is None:
-            self._value_limit = int(str(self.config.effective("value_limit")))
-        return self._value_limit
+        if self.known_value_limit is None:
+            self.known_value_limit = int(str(self.config.effective("value_limit")))
+        return self.known_value_limit
 
     @value_limit.setter
     def value_limit(self, size: int) -> None:
-        self._value_limit = int(str(checked("value_limit", str(size))))
+        self.known_value_limit = int(str(checked("value_limit", str(size))))
 
     def flush_interval(self) -> float:
         """Return the seconds in which a write at the level ``normal`` is on the disk; read when first needed."""
@@ -166,7 +166,7 @@ class Store(AddressVerbs):
         self._check_writable()
         with self._lifecycle.locked():
             self._registry.change(lambda commit: self._registry.set_setting_in(commit, name, text))
-        self._value_limit = self._flush_interval = None
+        self.known_value_limit = self._flush_interval = None
 
     # -- the end -----------------------------------------------------------------------------------------------
 

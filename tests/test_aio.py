@@ -68,7 +68,16 @@ def test_importing_the_library_alone_is_enough(in_another_process: Any) -> None:
     ],
 )
 def test_nothing_is_missing(ordinary: type, asynchronous: type, others: set[str]) -> None:
-    settings = {"config", "creates", "durability", "flush_interval", "readonly", "timeout", "value_limit"}
+    settings = {
+        "config",
+        "creates",
+        "durability",
+        "flush_interval",
+        "known_value_limit",
+        "readonly",
+        "timeout",
+        "value_limit",
+    }
     inner = {"check_open", "create_missing", "find", "is_busy", *settings}
     assert names(ordinary) - inner <= names(asynchronous) | {"address", "path", "closed"}
     assert names(asynchronous) - names(ordinary) - {"address", "path", "closed"} == others
