@@ -40,6 +40,7 @@ from pronto_lmdb.view import View
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from pronto_lmdb import aio
     from pronto_lmdb.results import AddressInfo, Compaction, DeletedAddress, Entry, Problem, Report, Stats
 
 __version__ = "0.1.0"
@@ -77,6 +78,7 @@ __all__ = [
     "Value",
     "View",
     "__version__",
+    "aio",
     "open",
 ]
 
@@ -88,4 +90,8 @@ def __getattr__(name: str) -> object:
         from pronto_lmdb import results
 
         return getattr(results, name)
+    if name == "aio":  # asyncio takes as long to import as everything else together
+        from importlib import import_module
+
+        return import_module("pronto_lmdb.aio")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

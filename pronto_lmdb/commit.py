@@ -157,14 +157,17 @@ class Commit(Claim):
                 raise
             self.txn = self._open = self._environment.begin_write()
             try:
-                for key, value in self._log:
-                    if value is None:
-                        self.txn.delete(key)
-                    else:
-                        self.txn.put(key, value)
+                self._replay()
             except lmdb.MapFullError:
                 continue
             return
+
+    def _replay(self) -> None:
+        for key, value in self._log:
+            if value is None:
+                self.txn.delete(key)
+            else:
+                self.txn.put(key, value)
 
     # -- the end -----------------------------------------------------------------------------------------------
 

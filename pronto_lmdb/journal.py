@@ -220,8 +220,11 @@ class Journal:
             write_all(self._descriptor, bytes(size - end), end)
             self._reserved = size
 
-    def take_back(self, position: int) -> None:
-        """Make sure that the frame written at a position never comes back.
+    def take_back(self, position: int, *behind: int) -> None:
+        """Make sure that the frame written at a position never comes back, nor those written behind it.
+
+        Without the first one the others are not read. But if just this one were written again, to the same byte, they
+        would continue it.
 
         Raises:
             OSError: if the disk refuses; the journal is spoiled then.
@@ -231,6 +234,9 @@ class Journal:
         with self._flushing:
             try:
                 write_all(self._descriptor, _NO_FRAME, position)
+                for other in behind:
+                    if self.reaches(other + 1):  # on a full disk it may not have come so far
+                        write_all(self._descriptor, _NO_FRAME, other)
             except OSError:
                 self._spoil()
                 raise

@@ -17,6 +17,7 @@ from pronto_lmdb.files import try_share
 from pronto_lmdb.flusher import flusher
 from pronto_lmdb.identity import FULL, State
 from pronto_lmdb.journal import Journal
+from pronto_lmdb.line import Line
 from pronto_lmdb.marker import DOUBTFUL, LOST, MARKER, TRUSTED, boot_id, doubt, trust
 from pronto_lmdb.record import STATE
 from pronto_lmdb.translation import translated
@@ -70,13 +71,14 @@ class JournaledEnvironment(Environment):
 
     """
 
-    __slots__ = ("directory", "journal", "keystore_id")
+    __slots__ = ("directory", "journal", "keystore_id", "line")
 
     _SYNCED = False
     _PATH_MAY_CHANGE = not HAS_DESCRIPTOR_PATHS
 
     def __init__(self, path: str) -> None:
         self.journal: Journal | None = None
+        self.line = Line()
         file = identify(path)
         try:
             self.directory = Directory(path)
@@ -132,7 +134,10 @@ class JournaledEnvironment(Environment):
     def _recover(self) -> None:
         from pronto_lmdb.recovery import recover  # seldom needed, and heavy
 
-        recover(self.directory)
+        try:
+            recover(self.directory)
+        except (lmdb.Error, OSError) as error:
+            raise translated(error, self.directory.path) from error
 
     def _remember(self, identity: Identity) -> None:
         super()._remember(identity)

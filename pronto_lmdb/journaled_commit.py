@@ -197,7 +197,7 @@ class JournaledCommit(Commit):
         if not state.anchored:
             self._anchor()
         journal, start = self._journal, state.end
-        frame, state.checksum = encode_frame(state.checksum, state, self._log)
+        frame, state.checksum = self._encode()
         state.end = end = start + (len(frame[0]) if len(frame) == 1 else sum(map(len, frame)))
         try:
             journal.write(frame, start, end)
@@ -214,6 +214,10 @@ class JournaledCommit(Commit):
             journal.owed = end
         if end > state.limit:
             self._checkpoint_after()
+
+    def _encode(self) -> tuple[list[bytes], int]:
+        """Return what is written into the journal, in pieces, and the checksum at its end."""
+        return encode_frame(self.state.checksum, self.state, self._log)
 
     def _publish_view(self) -> None:
         """Commit to the view. The state is stored with it only where more than revision and position has changed."""
@@ -249,10 +253,10 @@ class JournaledCommit(Commit):
         finally:
             txn.abort()
 
-    def _take_back(self, start: int) -> None:
-        """Make sure that a refused write does not come back with somebody else's flush."""
+    def _take_back(self, *starts: int) -> None:
+        """Make sure that a refused write, whose frames start there, does not come back with somebody else's flush."""
         try:
-            self._journal.take_back(start)
+            self._journal.take_back(*starts)
         except OSError as error:
             raise StoreFullError(
                 f"{self._environment.path}: the write failed, and the disk refuses to forget it: {error.strerror}.",

@@ -9,10 +9,11 @@ from time import sleep
 
 import lmdb
 
-from pronto_lmdb import clock
+from pronto_lmdb import clock, combining
 from pronto_lmdb.environment import StaleEnvironment
 from pronto_lmdb.errors import ReadOnlyError
 from pronto_lmdb.files import allocated
+from pronto_lmdb.journaled import JournaledEnvironment
 from pronto_lmdb.journaled_commit import JournaledCommit
 from pronto_lmdb.key import encode_key
 from pronto_lmdb.moment import Moment
@@ -26,13 +27,14 @@ from pronto_lmdb.writing import WriteVerbs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from typing import Any, TypeVar
 
     from pronto_lmdb.address import Address
     from pronto_lmdb.commit import Commit
     from pronto_lmdb.environment import Environment
     from pronto_lmdb.home import Home
+    from pronto_lmdb.line import Operation
     from pronto_lmdb.results import Stats
     from pronto_lmdb.store import Store
 
@@ -184,21 +186,43 @@ class Keystore(WriteVerbs):
         return self._commit(operation, False, absent)
 
     def _commit(self, operation: Callable[[Commit], Result], create: bool, absent: Absent) -> Result | Absent:
-        commit = self._begin_commit(create)
-        if commit is None:
-            return absent
-        try:
-            result = operation(commit)
-        except lmdb.Error as error:
-            commit.abort()
-            raise translated(error, str(self.address)) from error
-        except BaseException:
-            commit.abort()
-            raise
-        commit.commit()
-        return result
+        store = self._store
+        while (home := self._home_to_write(create)) is not None:
+            try:
+                # Only where a writer waits for the disk there is time to wait for company.
+                if home.identity.durability == "full":
+                    return combining.write(_journaled(home), home, operation, store.timeout, store.flush_interval)
+                commit = self._commit_to(home)
+            except StaleEnvironment:
+                self._forget(home)
+            else:
+                return combining.run(commit, operation)
+        return absent
+
+    def _write_alone(self, operation: Callable[[Commit], Result]) -> Result:
+        commit = self._begin_commit(True)
+        assert commit is not None
+        return combining.run(commit, operation)
+
+    def _write_all(self, operations: Sequence[Operation], timeout: float) -> list[object]:
+        """Run operations that know nothing of each other as a group; see :func:`combining.write_all`."""
+        while True:
+            home = self._home_to_write(True)
+            assert home is not None
+            try:
+                return combining.write_all(_journaled(home), home, operations, timeout, self._store.flush_interval)
+            except StaleEnvironment:
+                self._forget(home)
 
     def _begin_commit(self, create: bool) -> JournaledCommit | None:
+        while (home := self._home_to_write(create)) is not None:
+            try:
+                return self._commit_to(home)
+            except StaleEnvironment:
+                self._forget(home)
+        return None
+
+    def _home_to_write(self, create: bool) -> Home | None:
         store = self._store
         if store.readonly:
             raise ReadOnlyError("The store was opened read-only.", "Open it without readonly=True.")
@@ -206,18 +230,16 @@ class Keystore(WriteVerbs):
             home = self._home
             if home is None or home.environment.closed or store.closed:
                 home = self._opened()
-            if home is None:
-                if not create:
-                    return None
-                store.create_missing(self.address)
-                continue
-            environment = home.environment
-            environment.used = True
-            try:
-                # One without a journal can only be of release 0.1, in a place that cannot be written: that is refused.
-                return JournaledCommit(environment, home, store.timeout, store.flush_interval)  # type: ignore[arg-type]
-            except StaleEnvironment:
-                self._forget(home)
+            if home is not None:
+                home.environment.used = True
+                return home
+            if not create:
+                return None
+            store.create_missing(self.address)
+
+    def _commit_to(self, home: Home) -> JournaledCommit:
+        store = self._store
+        return JournaledCommit(_journaled(home), home, store.timeout, store.flush_interval)
 
     # -- the environment behind the name ------------------------------------------------------------------------
 
@@ -231,6 +253,11 @@ class Keystore(WriteVerbs):
             home.environment.used = True
         return home
 
+    def _is_open(self) -> bool:
+        """Tell whether the next short read takes microseconds, because nothing has to be opened for it."""
+        home = self._home
+        return home is not None and not home.environment.closed
+
     def _forget(self, home: Home) -> None:
         """Look the address up again at the next use; nobody needs the environment of a deleted one."""
         if self._home is home:
@@ -242,6 +269,14 @@ class Keystore(WriteVerbs):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self._store, self.address)
+
+
+def _journaled(home: Home) -> JournaledEnvironment:
+    environment = home.environment
+    if not isinstance(environment, JournaledEnvironment):
+        # Release 0.1 wrote it, and nobody gave it a journal, because it cannot be written.
+        raise ReadOnlyError(f"{home.identity.address} cannot be written.", "Check its owner and permissions.")
+    return environment
 
 
 def _measured(environment: Environment) -> Callable[[lmdb.Transaction[bytes]], tuple[int, int, int, int]]:

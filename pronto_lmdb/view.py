@@ -95,6 +95,10 @@ class View(ReadVerbs):
             environment.views.pop(id(self), None)
             pool.close_unowned(environment)
 
+    def is_busy(self) -> bool:
+        """Tell whether somebody reads through it just now, and the next one would have to wait."""
+        return self._busy.locked()
+
     def _read(self, operation: Callable[[Moment], Result], absent: Absent) -> Result | Absent:
         # LMDB's objects bear one thread at a time; a second one may wait, but must not break the interpreter.
         with self._busy:

@@ -105,13 +105,22 @@ class WriterLock:
             raise
         return True
 
-    def _wait_for_threads(self, ticket: Ticket, name: str, timeout: float) -> float:
+    def refuse_holder(self, name: str) -> None:
+        """Refuse a thread that is the writer already: it would wait for itself.
+
+        Raises:
+            ConflictError: if it is.
+
+        """
         holder = self._slot.get(_WRITER)
         claim = None if holder is None else holder()
         if claim is not None and claim.thread == get_ident():
             raise ConflictError(
                 f"This thread has a transaction open on {name}.", "Use the verbs of the transaction until it ends."
             )
+
+    def _wait_for_threads(self, ticket: Ticket, name: str, timeout: float) -> float:
+        self.refuse_holder(name)
         deadline = monotonic() + timeout
         self._waiting += 1
         try:

@@ -3,22 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, MutableMapping
-from itertools import chain, islice
 
-from pronto_lmdb import changes, clock
-from pronto_lmdb.errors import InvalidKeyError, InvalidValueError
-from pronto_lmdb.key import encode_key, encode_keys
-from pronto_lmdb.reading import MICROSECONDS, ReadVerbs, key_not_found
-from pronto_lmdb.record import (
-    FIRST_USER_KEY,
-    NAMESPACE_TTL,
-    encode_ttl,
-    expiry_of,
-    header_of,
-    is_live,
-    packed_value,
-)
-from pronto_lmdb.values import Value, pack, pack_all, same, unpack
+from pronto_lmdb import changes, operations
+from pronto_lmdb.key import encode_key
+from pronto_lmdb.operations import UNSET
+from pronto_lmdb.reading import ReadVerbs, key_not_found
+from pronto_lmdb.record import expiry_of, packed_value
+from pronto_lmdb.values import Value, pack, unpack
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,11 +20,6 @@ if TYPE_CHECKING:
 
     Absent = TypeVar("Absent")
     Result = TypeVar("Result")
-
-_INTEGERS = range(-(2**63), 2**64)
-_UNSET: Value = object()  # type: ignore[assignment]
-# Values of a batch that are held as they came, before they are packed.
-_PACKED_AT_ONCE = 256
 
 
 class WriteVerbs(ReadVerbs, MutableMapping[str, Value]):
@@ -60,6 +46,10 @@ class WriteVerbs(ReadVerbs, MutableMapping[str, Value]):
         """Run an operation in a transaction; where the address does not exist, return ``absent`` instead."""
         raise NotImplementedError
 
+    def _write_alone(self, operation: Callable[[Commit], Result]) -> Result:
+        """Run an operation that calls a function of the user: nobody else's may wait in its transaction."""
+        return self._write(operation)
+
     # -- one key -----------------------------------------------------------------------------------------------
 
     def put(self, key: str, value: Value, *, ttl: float | None = None) -> None:
@@ -71,26 +61,16 @@ class WriteVerbs(ReadVerbs, MutableMapping[str, Value]):
             ttl: seconds until it expires.
 
         """
-        encoded, packed = encode_key(key), pack(value, self._value_limit)
-        lifetime = None if ttl is None else _microseconds(ttl)
-        self._write(lambda commit: changes.put(commit, encoded, packed, lifetime))
+        self._write(operations.put(self._value_limit, key, value, ttl))
 
     def __setitem__(self, key: str, value: Value) -> None:
         self.put(key, value)
 
     def add(self, key: str, value: Value, *, ttl: float | None = None) -> bool:
         """Write a value only where there is none; tell whether it was written."""
-        encoded, packed, lifetime = encode_key(key), pack(value, self._value_limit), _lifetime(ttl)
+        return self._write(operations.add(self._value_limit, key, value, ttl))
 
-        def add(commit: Commit) -> bool:
-            if changes.live_record(commit, encoded) is not None:
-                return False
-            changes.put(commit, encoded, packed, lifetime)
-            return True
-
-        return self._write(add)
-
-    def replace(self, key: str, value: Value, *, expected: Value = _UNSET, revision: int | None = None) -> bool:
+    def replace(self, key: str, value: Value, *, expected: Value = UNSET, revision: int | None = None) -> bool:
         """Write a value only over a known one (compare and set); tell whether it was written.
 
         Args:
@@ -103,22 +83,8 @@ class WriteVerbs(ReadVerbs, MutableMapping[str, Value]):
             InvalidValueError: unless exactly one of ``expected`` and ``revision`` is given.
 
         """
-        if (expected is _UNSET) == (revision is None):
-            raise InvalidValueError(
-                "replace() compares either a value or a revision.",
-                "Pass exactly one of expected= and revision=.",
-            )
-        encoded, packed = encode_key(key), pack(value, self._value_limit)
-        wanted = b"" if expected is _UNSET else pack(expected, self._value_limit)
-
-        def replace(commit: Commit) -> bool:
-            record = changes.live_record(commit, encoded)
-            if record is None or not _matches(record, wanted, revision):
-                return False
-            changes.store(commit, encoded, packed, expiry_of(record), record)
-            return True
-
-        return self._write_existing(replace, absent=False)
+        operation = operations.replace(self._value_limit, key, value, expected, revision)
+        return self._write_existing(operation, absent=False)
 
     def increment(self, key: str, by: int = 1) -> int:
         """Add to an integer, starting at 0; return the new value. The expiry stays as it is.
@@ -127,22 +93,8 @@ class WriteVerbs(ReadVerbs, MutableMapping[str, Value]):
             InvalidValueError: if the value, or ``by``, is no integer, or the result exceeds 64 bits.
 
         """
-        if not isinstance(by, int) or isinstance(by, bool):
-            raise InvalidValueError(f"increment() adds an integer, not {type(by).__name__}.", "Pass an int.")
-
-        def added(value: Value) -> int:
-            if not isinstance(value, int) or isinstance(value, bool):
-                raise InvalidValueError(
-                    f"The value of {key!r} is {type(value).__name__}, not an integer.",
-                    "Put an integer first.",
-                )
-            if value + by not in _INTEGERS:
-                raise InvalidValueError(f"{key!r} would leave the range of 64 bits.", "Store it as text.")
-            return value + by
-
-        total = self.modify(key, added, default=0)
-        assert isinstance(total, int)
-        return total
+        operation = operations.increment(self._value_limit, key, by, absent=self._is_absent())
+        return self._write(operation)
 
     def modify(self, key: str, function: Callable[[Value], Value], default: Value = None) -> Value:
         """Replace a value by ``function(value)`` while nobody else can write; return the new value.
@@ -176,20 +128,11 @@ class WriteVerbs(ReadVerbs, MutableMapping[str, Value]):
                 changes.store(commit, encoded, packed, expiry_of(record), record)
             return value
 
-        return self._write(modify)
+        return self._write_alone(modify)
 
     def setdefault(self, key: str, default: Value = None) -> Value:  # type: ignore[override]
         """Return the value of a key, which is ``default`` from now on where there was none."""
-        encoded, packed = encode_key(key), pack(default, self._value_limit)
-
-        def setdefault(commit: Commit) -> Value:
-            record = changes.live_record(commit, encoded)
-            if record is not None:
-                return unpack(packed_value(record))
-            changes.put(commit, encoded, packed, None)
-            return default
-
-        return self._write(setdefault)
+        return self._write(operations.setdefault(self._value_limit, key, default))
 
     # -- removal -----------------------------------------------------------------------------------------------
 
@@ -199,31 +142,19 @@ class WriteVerbs(ReadVerbs, MutableMapping[str, Value]):
 
     def delete_many(self, keys: Iterable[str]) -> int:
         """Remove keys in one transaction; return how many of them existed."""
-        if isinstance(keys, str):
-            raise InvalidKeyError("delete_many() takes several keys, not one text.", "Pass a list.")
-        encoded = [encode_key(key) for key in keys]
-        return self._write_existing(lambda commit: sum(changes.delete(commit, key) for key in encoded), 0)
+        return self._write_existing(operations.delete_many(keys), 0)
 
-    def pop(self, key: str, default: Value = _UNSET) -> Value:  # type: ignore[override]
+    def pop(self, key: str, default: Value = UNSET) -> Value:  # type: ignore[override]
         """Remove a key and return its value, or ``default`` where there is none.
 
         Raises:
             KeyNotFoundError: if there is none and no default.
 
         """
-        encoded = encode_key(key)
-
-        def pop(commit: Commit) -> Value:
-            record = changes.live_record(commit, encoded)
-            if record is None:
-                return _UNSET
-            changes.delete(commit, encoded)
-            return unpack(packed_value(record))
-
-        value = self._write_existing(pop, _UNSET)
-        if value is not _UNSET:
+        value = self._write_existing(operations.pop(key), UNSET)
+        if value is not UNSET:
             return value
-        if default is not _UNSET:
+        if default is not UNSET:
             return default
         raise key_not_found(key)
 
@@ -234,30 +165,14 @@ class WriteVerbs(ReadVerbs, MutableMapping[str, Value]):
             KeyNotFoundError: if there is none.
 
         """
-
-        def popitem(commit: Commit) -> tuple[str, Value] | None:
-            cursor, now = commit.txn.cursor(), clock.now()
-            for key, record in cursor.iternext() if cursor.set_range(FIRST_USER_KEY) else ():
-                if is_live(record, now):
-                    changes.delete(commit, key)
-                    return key.decode(), unpack(packed_value(record))
-            return None
-
-        pair = self._write_existing(popitem, None)
+        pair = self._write_existing(operations.popitem, None)
         if pair is None:
             raise key_not_found("")
         return pair
 
     def clear(self) -> None:
         """Remove every record; default TTLs of namespaces stay."""
-
-        def clear(commit: Commit) -> None:
-            cursor = commit.txn.cursor()
-            keys = list(cursor.iternext(keys=True, values=False)) if cursor.set_range(FIRST_USER_KEY) else []
-            for key in keys:
-                changes.delete(commit, key)
-
-        self._write_existing(clear, None)
+        self._write_existing(operations.clear, None)
 
     # -- many keys ---------------------------------------------------------------------------------------------
 
@@ -269,40 +184,19 @@ class WriteVerbs(ReadVerbs, MutableMapping[str, Value]):
             values: further values, by key.
 
         """
-        pairs = ((key, other[key]) for key in other) if isinstance(other, Mapping) else other
-        limit = self._value_limit
-        rest = chain(pairs, values.items())
-        # Two lists of bytes instead of one of pairs: what holds no references does not burden garbage collection.
-        keys: list[bytes] = []
-        packed: list[bytes] = []
-        while batch := list(islice(rest, _PACKED_AT_ONCE)):
-            keys += encode_keys([key for key, _ in batch])
-            packed += pack_all([value for _, value in batch], limit)
-        if keys:
-            self._write(lambda commit: changes.put_all(commit, keys, packed))
+        operation = operations.update(self._value_limit, other, values)
+        if operation is not None:
+            self._write(operation)
 
     # -- expiry ------------------------------------------------------------------------------------------------
 
     def expire(self, key: str, ttl: float) -> bool:
         """Let a key expire ``ttl`` seconds from now; ``False`` if there is no such key."""
-        lifetime = _microseconds(ttl)
-        return self._set_expiry(key, lambda: changes.deadline(lifetime))
+        return self._write_existing(operations.expire(key, ttl), absent=False)
 
     def persist(self, key: str) -> bool:
         """Let a key never expire; ``False`` if there is no such key."""
-        return self._set_expiry(key, lambda: None)
-
-    def _set_expiry(self, key: str, expires_at: Callable[[], int | None]) -> bool:
-        encoded = encode_key(key)
-
-        def set_expiry(commit: Commit) -> bool:
-            record = changes.live_record(commit, encoded)
-            if record is None:
-                return False
-            changes.store(commit, encoded, packed_value(record), expires_at(), record)
-            return True
-
-        return self._write_existing(set_expiry, absent=False)
+        return self._write_existing(operations.persist(key), absent=False)
 
     def namespace_ttl(self, namespace: str, ttl: float | None) -> None:
         """Set the default TTL of a namespace, for keys written from now on; ``None`` removes it.
@@ -315,15 +209,11 @@ class WriteVerbs(ReadVerbs, MutableMapping[str, Value]):
             InvalidKeyError: if the namespace has not exactly two parts.
 
         """
-        parts = namespace.split(".") if isinstance(namespace, str) else []
-        if len(parts) != 2 or not all(parts):
-            raise InvalidKeyError(f"{namespace!r} is no namespace.", "Write project.namespace.")
-        name = NAMESPACE_TTL + encode_key(namespace)
-        lifetime = _lifetime(ttl)
-        if lifetime is None:
-            self._write_existing(lambda commit: changes.drop_default(commit, name), None)
+        operation = operations.namespace_ttl(namespace, ttl)
+        if ttl is None:
+            self._write_existing(operation, None)
         else:
-            self._write(lambda commit: changes.set_default(commit, name, encode_ttl(lifetime)))
+            self._write(operation)
 
     def sweep(self) -> int:
         """Remove what has expired from the disk; return how many records. Touches nothing else."""
@@ -333,24 +223,3 @@ class WriteVerbs(ReadVerbs, MutableMapping[str, Value]):
             total += swept
             if swept < changes.SWEEP_BATCH:
                 return total
-
-
-def _matches(record: bytes, wanted: bytes, revision: int | None) -> bool:
-    if revision is not None:
-        return header_of(record)[0] == revision
-    packed = packed_value(record)
-    return packed == wanted or same(unpack(packed), unpack(wanted))
-
-
-def _lifetime(ttl: float | None) -> int | None:
-    """Return an optional TTL in microseconds."""
-    return None if ttl is None else _microseconds(ttl)
-
-
-def _microseconds(ttl: float) -> int:
-    """Return a TTL in microseconds, at least one."""
-    if isinstance(ttl, bool) or not isinstance(ttl, int | float) or not 0 < ttl < float("inf"):
-        raise InvalidValueError(f"{ttl!r} is no time to live.", "Give a finite, positive number of seconds.")
-    if ttl > (changes.LAST_INSTANT - clock.now()) / MICROSECONDS:
-        raise InvalidValueError(f"A TTL of {ttl} s ends after the year 9999.", "Leave it out: None never expires.")
-    return max(1, round(ttl * MICROSECONDS))

@@ -14,6 +14,7 @@ from powercut_log import replace_everywhere
 from pronto_lmdb import checkpoint, files, genesis, journal, journal_format, lifecycle, marker, recovery
 from pronto_lmdb.commit import Commit
 from pronto_lmdb.directory import Directory
+from pronto_lmdb.group_commit import GroupCommit
 from pronto_lmdb.journal import Journal
 from pronto_lmdb.journaled import JournaledEnvironment
 from pronto_lmdb.journaled_commit import JournaledCommit
@@ -100,6 +101,11 @@ def _flush_by_size():
 @_rule("a refused write is taken back")
 def _kept():
     _replace(JournaledCommit, _take_back=_nothing)
+
+
+@_rule("every frame of a refused group is taken back")
+def _first_taken_back():
+    _replace(GroupCommit, _take_back=JournaledCommit._take_back)
 
 
 @_rule("it is taken back durably")

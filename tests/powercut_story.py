@@ -53,7 +53,7 @@ class Story:
         self.answers = []
         self.refusals = []
         self.counts = Counter()
-        self._open = {}  # operation -> [(line, moment)] not published
+        self._open = {}  # operation -> [(line, moments)] not published
         self._begun = {}  # operation -> place
         self._texts = {}
 
@@ -71,27 +71,30 @@ class Story:
     def _on_born(self, place, keystore, revision, entries):
         self.lines[keystore] = Line(Moment(revision, dict(entries), place, place))
 
-    def _on_attempt(self, place, pid, number, keystore, revision, base, changes):
+    def _on_attempt(self, place, pid, number, keystore, base, frames):
         line = self.lines[keystore]
         if line.head.revision != base:
-            self.problems.append(f"{place}: writes revision {revision} on {base}, after {line.head.revision}")
-        content = dict(line.head.content)
-        for key, value in changes:
-            if value is None:
-                content.pop(key, None)
-            else:
-                content[key] = value
-        moment = Moment(revision, content, place)
-        line.moments.append(moment)
-        self._open.setdefault((pid, number), []).append((line, moment))
+            self.problems.append(f"{place}: writes revision {frames[0][0]} on {base}, after {line.head.revision}")
+        content, group = line.head.content, []
+        for revision, changes in frames:
+            content = dict(content)
+            for key, value in changes:
+                if value is None:
+                    content.pop(key, None)
+                else:
+                    content[key] = value
+            group.append(Moment(revision, content, place))
+        line.moments.extend(group)
+        self._open.setdefault((pid, number), []).append((line, group))
 
     def _on_publish(self, place, pid, number, keystore, revision, level):
         attempts = self._open[pid, number]
-        line, moment = attempts.pop()
+        line, group = attempts.pop()
         assert line is self.lines[keystore]
-        assert moment.revision == revision
-        moment.published = place
-        line.head = moment
+        assert group[-1].revision == revision
+        for moment in group:
+            moment.published = place
+        line.head = group[-1]
         line.had_off |= level == OFF
 
     def _on_ack(self, place, pid, number, floors, synced):
@@ -111,8 +114,9 @@ class Story:
 
     def _end(self, place, pid, number):
         self.answers.append(place)
-        for _, moment in self._open.pop((pid, number), ()):
-            moment.ended = place
+        for _, group in self._open.pop((pid, number), ()):
+            for moment in group:
+                moment.ended = place
 
     def _on_recovered(self, place, keystore, revision, content):
         """Take over what a recovery in this boot, or after the power cut, found."""

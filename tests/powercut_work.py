@@ -13,14 +13,19 @@ import random
 import traceback
 
 import lmdb
+from crowd import Crowd, wait_until
+from msgpack import Unpacker
 from powercut_log import FlushErrors, Log, Observer, replace_everywhere
 
 import pronto_lmdb
 from pronto_lmdb import checkpoint, creation, environment, identity, marker, recovery
 from pronto_lmdb.commit import Commit
+from pronto_lmdb.group_commit import GroupCommit
 from pronto_lmdb.identity import LEVELS, OFF, State
+from pronto_lmdb.journal_format import _STATE, FRAME_OVERHEAD, head_of
 from pronto_lmdb.journaled import JournaledEnvironment
 from pronto_lmdb.journaled_commit import JournaledCommit
+from pronto_lmdb.line import Turn
 from pronto_lmdb.marker import boot_id
 from pronto_lmdb.record import IDENTITY, STATE
 
@@ -89,8 +94,12 @@ class Witness:
 
     def attempt(self, commit):
         keystore = commit._environment.keystore_id.hex()
-        changes = [change for change in commit._log if change[0] != STATE]
-        self.log.add("attempt", os.getpid(), self.number, keystore, commit.state.revision, self.base[keystore], changes)
+        frames, since = [], 0
+        if isinstance(commit, GroupCommit):
+            frames, since = [_changes_in(b"".join(frame)) for frame in commit._frames], commit._since
+        frames.append((commit.state.revision, commit._log[since:]))
+        frames = [(number, [change for change in changes if change[0] != STATE]) for number, changes in frames]
+        self.log.add("attempt", os.getpid(), self.number, keystore, self.base[keystore], frames)
 
     def publish(self, commit):
         if not isinstance(commit, JournaledCommit):
@@ -161,6 +170,13 @@ class Witness:
         replace_everywhere(recovery.recover, recover)
 
 
+def _changes_in(frame):
+    """Return the revision of a frame and what it changes."""
+    unpacker = Unpacker(use_list=False)
+    unpacker.feed(frame[FRAME_OVERHEAD + _STATE.size :])
+    return head_of(frame)[1], [change for piece in unpacker for change in piece]
+
+
 class Worker:
     """One process at work until it dies or has done its operations."""
 
@@ -174,7 +190,7 @@ class Worker:
         self.me = f"own.w{os.getpid()}"
         self.verbs = (
             [self.put] * 10 + [self.delete] * 3 + [self.add] * 3 + [self.update] * 2 + [self.transaction] * 3
-            + [self.put_ttl, self.namespace, self.sync, self.sync, self.own, self.own, self.own, self.large]
+            + [self.crowd] * 4 + [self.put_ttl, self.namespace, self.large] + [self.sync] * 2 + [self.own] * 3
             + ([self.lifecycle, self.level, self.compact] if world.lives else [self.level, self.compact])
         )  # fmt: skip
 
@@ -225,6 +241,39 @@ class Worker:
 
     def large(self, keystore):
         keystore.put(self.rng.choice(KEYS[:2]), "L" * self.rng.randrange(6000))
+
+    def crowd(self, keystore):
+        """Let threads write at the same time; acknowledged if all of them are."""
+        works = []
+        for _ in range(self.rng.randint(2, 6)):
+            key, value = self.rng.choice(KEYS), self.value()
+            works.append(
+                self.rng.choice(
+                    (
+                        lambda key=key, value=value: keystore.put(key, value),
+                        lambda key=key, value=value: keystore.put(key, value, ttl=1000),
+                        lambda key=key, value=value: keystore.add(key, value),
+                        lambda key=key: keystore.pop(key, None),
+                        lambda key=key: keystore.increment(key),
+                    )
+                )
+            )
+        crowd = Crowd(works)
+        home = keystore._opened()
+        if home is None:
+            crowd.start()
+        else:
+            # One who does nothing is in front until the others stand behind: so they are a group.
+            line = home.environment.line
+            front = Turn(line, home, ())
+            line.enter(front.ticket)
+            crowd.start()
+            wait_until(lambda: len(line._waiting) + len(crowd.outcomes) == len(works))
+            line.leave(front.ticket)
+        errors = [outcome for outcome in crowd.join() if isinstance(outcome, BaseException)]
+        errors = [error for error in errors if not isinstance(error, pronto_lmdb.InvalidValueError)]
+        if errors:
+            raise max(errors, key=lambda error: "refuses to forget" in str(error))
 
     def put_ttl(self, keystore):
         keystore.put(self.rng.choice(KEYS), self.value(), ttl=1000)

@@ -22,12 +22,13 @@ LAYERS = {
         "environment",
     ],
     "journal": [
-        "journal", "genesis", "creation", "checkpoint", "compaction", "recovery", "flusher", "journaled",
+        "journal", "genesis", "creation", "checkpoint", "compaction", "recovery", "flusher", "line", "journaled",
     ],
     "open environments": ["home", "pool", "lookup"],
-    "commit path": ["commit", "journaled_commit"],
-    "keystore": ["moment", "reading", "changes", "writing", "view", "transaction", "keystore"],
+    "commit path": ["commit", "journaled_commit", "group_commit", "combining"],
+    "keystore": ["moment", "reading", "changes", "operations", "writing", "view", "transaction", "keystore"],
     "store": ["registry", "survey", "places", "lifecycle", "inspection", "checking", "address_verbs", "store"],
+    "asyncio": ["workers", "async_verbs", "aio"],
     "public names": ["__init__"],
 }  # fmt: skip
 ORDER = [module for modules in LAYERS.values() for module in modules]

@@ -15,6 +15,8 @@ from powercut_story import Story
 from powercut_work import Worker, instrument
 
 import pronto_lmdb
+from pronto_lmdb import clock, operations
+from pronto_lmdb.group_commit import GroupCommit
 from pronto_lmdb.identity import State
 from pronto_lmdb.journal_format import HEADER_SIZE, Header, encode_frame, frames
 
@@ -289,6 +291,19 @@ def delete(keystore):
     keystore._store.delete(keystore.address)
 
 
+def group(keystore):
+    """Write two keys as a group, at a moment that does not pass, so that the first can be written again to the byte."""
+    clock.now = lambda: 1_750_000_000_000_000
+    commit = GroupCommit(keystore._opened().environment, keystore._opened(), 5, lambda: 1)
+    for key in ("one", "two"):
+        commit.attempt(operations.put(100, key, 1, None))
+    commit.commit()
+
+
+def one(keystore):
+    keystore.put("one", 1)
+
+
 FIRST = [(x, {})]
 DIES_IN_FLUSH = [(k, {"in flush": "die"})]
 DIES_UNTOLD = [(k, {"flush": 1, "after failed flush": "die"})]
@@ -300,6 +315,7 @@ LOST_VIEW = "the view is lost"
 SCENES = {
     "an answer without a change is flushed too": [FIRST, DIES_IN_FLUSH, [(add_k, {})]],
     "a refused write is taken back": [REFUSED],
+    "every frame of a refused group is taken back": [[(x, {}), (group, {"commit": 1}), (one, {})]],
     "it is taken back durably": [REFUSED],
     "a flush covers what was committed, not the size of the file": [
         FIRST,
