@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any
 
+from pronto_lmdb.line import Turn
 from pronto_lmdb.pool import pool
 
 if TYPE_CHECKING:
@@ -76,7 +77,14 @@ def gathered(keystore: Keystore, works: Sequence[Callable[[], object]]) -> Itera
 
 
 def together(keystore: Keystore, works: Sequence[Callable[[], object]]) -> list[Any]:
-    """Run works as one group; return what each returned or raised."""
-    with gathered(keystore, works) as crowd:
-        pass
+    """Run works as one group, in their order; return what each returned or raised."""
+    home = keystore._opened()
+    assert home is not None
+    crowd, line = Crowd(works), line_of(keystore)
+    front = Turn(line, home, ())
+    assert line.enter(front.ticket)
+    for number, thread in enumerate(crowd._threads):
+        thread.start()
+        wait_until(lambda number=number: len(line._waiting) == number + 1)
+    line.leave(front.ticket)
     return crowd.join()

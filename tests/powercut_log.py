@@ -354,7 +354,8 @@ class Observer:
         told = self._is_told_to_fail("flush" if is_file else "flush of names")
         if told or self.random.random() < self.chances.flush_error:
             self._fail_flush(token, inode, is_file)
-        self.failpoint("in flush", rare=False, slow=5)
+        else:  # who dies in a flush that fails takes the secret along, as below
+            self.failpoint("in flush", rare=False, slow=5)
         call(descriptor)
         count = self._errors.count(inode)
         if is_file and self._seen_errors.get(descriptor, count) != count:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import logging
 import os
@@ -23,9 +24,11 @@ from children import as_nobody_special, in_children
 from crash import killed_at
 
 import pronto_lmdb
-from pronto_lmdb import CorruptStoreError, LockTimeoutError, ReadOnlyError
+from pronto_lmdb import CorruptStoreError, LockTimeoutError, ReadOnlyError, StoreFullError
 from pronto_lmdb import recovery as recovery_module
+from pronto_lmdb.directory import Directory
 from pronto_lmdb.journal_format import HEADER_SIZE, Header
+from pronto_lmdb.marker import doubt
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -1001,3 +1004,22 @@ def test_a_child_forked_while_an_address_is_made_anew_keeps_nobody_out(
         os.close(ended)
         os.close(end)
         os.waitpid(child, 0)
+
+
+def test_a_full_disk_during_the_recovery_of_a_doubtful_view_is_told_as_such(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: Directory) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pronto_lmdb.open(root) as store:
+        store["a"]["key"] = 1
+        path = str(store.info("a").path)
+    with Directory(path) as directory:
+        doubt(directory)
+    with pronto_lmdb.open(root) as store:
+        with monkeypatch.context() as patch:
+            patch.setattr(recovery_module, "recover", refuse)
+            with pytest.raises(StoreFullError, match="No space"):
+                store["a"].get("key")
+        assert store["a"]["key"] == 1
