@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 from powercut_log import replace_everywhere
 
-from pronto_lmdb import checkpoint, files, genesis, journal, journal_format, lifecycle, marker, recovery
+from pronto_lmdb import checkpoint, compaction, files, genesis, journal, journal_format, lifecycle, marker, recovery
 from pronto_lmdb.commit import Commit
 from pronto_lmdb.directory import Directory
 from pronto_lmdb.group_commit import GroupCommit
@@ -176,6 +176,11 @@ def _unflushed_names():
 @_rule("the name of the base is flushed before the old journal goes")
 def _unflushed_base_name():
     _replace(checkpoint, finish_checkpoint=_leave_out_inside(checkpoint.finish_checkpoint, Directory, "sync"))
+
+
+@_rule("a compaction flushes the name of the base before the old journal goes")
+def _unflushed_base_name_in_compaction():
+    _replace(compaction, _replace_view=_leave_out_inside(compaction._replace_view, Directory, "sync"))
 
 
 @_rule("the old journal goes after the base has its name")
