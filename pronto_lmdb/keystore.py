@@ -175,17 +175,13 @@ class Keystore(WriteVerbs):
     def _is_absent(self) -> bool:
         return self._opened() is None
 
-    def _write(self, operation: Callable[[Commit], Result]) -> Result:
-        # The address is created, so there is a commit.
-        return self._commit(operation, True, None)  # type: ignore[return-value]
-
     def _write_existing(self, operation: Callable[[Commit], Result], absent: Absent) -> Result | Absent:
-        return self._commit(operation, False, absent)
+        return self._write(operation, absent, create=False)
 
-    def _commit(self, operation: Callable[[Commit], Result], create: bool, absent: Absent) -> Result | Absent:
+    def _write(self, operation: Callable[[Commit], Result], absent: Any = None, *, create: bool = True) -> Result:
         commit = self._begin_commit(create)
         if commit is None:
-            return absent
+            return absent  # type: ignore[no-any-return]
         try:
             result = operation(commit)
         except lmdb.Error as error:
