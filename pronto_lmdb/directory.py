@@ -8,7 +8,7 @@ from contextlib import suppress
 
 from pronto_lmdb.files import PRIVATE_FILE, allocated, try_lock, try_share, unlock, wait_for, write_all
 
-HAS_DESCRIPTOR_PATHS = sys.platform == "linux"
+_HAS_DESCRIPTOR_PATHS = sys.platform == "linux"
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ class Directory:
 
     def place(self, name: str) -> str:
         """Return a path for those who want one; on Linux it stays right while the directory is moved."""
-        if HAS_DESCRIPTOR_PATHS:
+        if _HAS_DESCRIPTOR_PATHS:
             return f"/proc/self/fd/{self._descriptor}/{name}"
         return os.path.join(self.path, name)
 

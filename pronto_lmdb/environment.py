@@ -107,8 +107,6 @@ class Environment:
 
     # Whether LMDB flushes each commit; it fixes that at opening.
     _SYNCED = True
-    # Whether the path may come to mean another directory, so that the lock file must be open before anybody needs it.
-    _PATH_MAY_CHANGE = True
 
     def __init__(self, path: str, place: str | None = None) -> None:
         self.path = path
@@ -135,7 +133,7 @@ class Environment:
         self.handle = self._open_handle()
         self.begin = self.handle.begin
         try:
-            if self._PATH_MAY_CHANGE and not self.readonly:
+            if not self.readonly:
                 self.writer_lock.open()
             self._refuse_truncated()
             self.handle.reader_check()

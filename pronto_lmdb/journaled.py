@@ -10,7 +10,7 @@ import lmdb
 
 from pronto_lmdb.checkpoint import checkpoint, holds_truth, resolve
 from pronto_lmdb.data_files import DATA_FILE, identify
-from pronto_lmdb.directory import HAS_DESCRIPTOR_PATHS, Directory
+from pronto_lmdb.directory import Directory
 from pronto_lmdb.environment import Environment, StaleEnvironment
 from pronto_lmdb.errors import CorruptStoreError, LockTimeoutError, StoreFullError
 from pronto_lmdb.files import try_share
@@ -74,7 +74,6 @@ class JournaledEnvironment(Environment):
     __slots__ = ("directory", "journal", "keystore_id", "line")
 
     _SYNCED = False
-    _PATH_MAY_CHANGE = not HAS_DESCRIPTOR_PATHS
 
     def __init__(self, path: str) -> None:
         self.journal: Journal | None = None

@@ -178,14 +178,10 @@ class Keystore(WriteVerbs):
     def _is_absent(self) -> bool:
         return self._opened() is None
 
-    def _write(self, operation: Callable[[Commit], Result]) -> Result:
-        # The address is created, so there is a commit.
-        return self._commit(operation, True, None)  # type: ignore[return-value]
-
     def _write_existing(self, operation: Callable[[Commit], Result], absent: Absent) -> Result | Absent:
-        return self._commit(operation, False, absent)
+        return self._write(operation, absent, create=False)
 
-    def _commit(self, operation: Callable[[Commit], Result], create: bool, absent: Absent) -> Result | Absent:
+    def _write(self, operation: Callable[[Commit], Result], absent: Any = None, *, create: bool = True) -> Result:
         store = self._store
         while (home := self._home_to_write(create)) is not None:
             try:
@@ -197,7 +193,7 @@ class Keystore(WriteVerbs):
                 self._forget(home)
             else:
                 return combining.run(commit, operation)
-        return absent
+        return absent  # type: ignore[no-any-return]
 
     def _write_alone(self, operation: Callable[[Commit], Result]) -> Result:
         commit = self._begin_commit(True)

@@ -98,7 +98,7 @@ class WriterLock:
         try:
             try:
                 try_lock(self._process_lock.descriptor)
-            except (BlockingIOError, PermissionError, ValueError):  # another process has it, or it is not open yet
+            except (BlockingIOError, PermissionError):  # another process has it
                 self._process_lock.acquire(timeout, name)
         except BaseException:
             self.leave(ticket)

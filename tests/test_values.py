@@ -239,9 +239,12 @@ def test_a_value_that_cannot_be_stored_is_refused_with_its_path(value: Any, path
 
 
 @pytest.mark.parametrize(("value", "path", "reason"), REFUSED.values(), ids=REFUSED)
-def test_among_many_values_the_first_that_cannot_be_stored_is_refused(value: Any, path: str, reason: str) -> None:
+@pytest.mark.parametrize("others", [[], [{3}]], ids=["alone", "before another"])
+def test_among_many_values_the_first_that_cannot_be_stored_is_refused(
+    value: Any, path: str, reason: str, others: list[Any]
+) -> None:
     with pytest.raises(InvalidValueError) as caught:
-        pack_all([1, {"a": b"2"}, value, {3}])
+        pack_all([1, {"a": b"2"}, value, *others])
     assert caught.value.problem.startswith(path)
     assert reason in caught.value.problem
 
