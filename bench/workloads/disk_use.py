@@ -75,11 +75,11 @@ def _written(stand: Stand, random: Random, puts: int) -> int:
     indexes = [random.randrange(len(stand.ledger)) for _ in range(puts)]
     calls = [stand.put_call(index) for index in indexes]
     settle()
-    before = written_bytes(stand.directory) or 0
+    before = written_bytes(os.path.dirname(stand.directory)) or 0
     for put, arguments in calls:
         put(*arguments)
     settle()
-    written = (written_bytes(stand.directory) or 0) - before
+    written = (written_bytes(os.path.dirname(stand.directory)) or 0) - before
     stand.check_written(indexes)
     return written
 
