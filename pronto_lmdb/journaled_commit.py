@@ -85,6 +85,11 @@ class JournaledCommit(Commit):
         # While the writer lock is held, the view names exactly what is committed.
         journal.committed = state.end
 
+    def raise_revision(self, least: int) -> None:
+        """Give this commit a higher revision; it is stored, because nobody can count up to it."""
+        super().raise_revision(least)
+        self._must_record = True
+
     def checkpoint(self) -> None:
         """Make everything committed so far durable, whatever the level; nothing was changed yet.
 

@@ -6,9 +6,10 @@ from collections.abc import Iterable, Mapping, MutableMapping
 from itertools import chain
 
 from pronto_lmdb import changes, clock
+from pronto_lmdb.arguments import checked_ttl
 from pronto_lmdb.errors import InvalidKeyError, InvalidValueError
 from pronto_lmdb.key import encode_key
-from pronto_lmdb.reading import MICROSECONDS, ReadVerbs, key_not_found
+from pronto_lmdb.reading import ReadVerbs, key_not_found
 from pronto_lmdb.record import (
     FIRST_USER_KEY,
     NAMESPACE_TTL,
@@ -281,7 +282,7 @@ class WriteVerbs(ReadVerbs, MutableMapping[str, Value]):
 
     def expire(self, key: str, ttl: float) -> bool:
         """Let a key expire ``ttl`` seconds from now; ``False`` if there is no such key."""
-        lifetime = _microseconds(ttl)
+        lifetime = checked_ttl(ttl)
         return self._set_expiry(key, lambda: changes.deadline(lifetime))
 
     def persist(self, key: str) -> bool:
@@ -340,13 +341,4 @@ def _matches(record: bytes, wanted: bytes, revision: int | None) -> bool:
 
 def _lifetime(ttl: float | None) -> int | None:
     """Return an optional TTL in microseconds."""
-    return None if ttl is None else _microseconds(ttl)
-
-
-def _microseconds(ttl: float) -> int:
-    """Return a TTL in microseconds, at least one."""
-    if isinstance(ttl, bool) or not isinstance(ttl, int | float) or not 0 < ttl < float("inf"):
-        raise InvalidValueError(f"{ttl!r} is no time to live.", "Give a finite, positive number of seconds.")
-    if ttl > (changes.LAST_INSTANT - clock.now()) / MICROSECONDS:
-        raise InvalidValueError(f"A TTL of {ttl} s ends after the year 9999.", "Leave it out: None never expires.")
-    return max(1, round(ttl * MICROSECONDS))
+    return None if ttl is None else checked_ttl(ttl)

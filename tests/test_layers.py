@@ -15,7 +15,7 @@ PACKAGE = Path(pronto_lmdb.__file__).parent
 LAYERS = {
     "pure values": [
         "errors", "clock", "address", "key", "values", "config", "record", "identity", "results", "layout",
-        "arguments", "journal_format",
+        "arguments", "journal_format", "jsonform", "rows", "jsonlines",
     ],
     "environment": [
         "allocator", "translation", "files", "data_files", "directory", "marker", "writer_lock", "environment",
@@ -25,7 +25,7 @@ LAYERS = {
     ],
     "open environments": ["home", "pool", "lookup"],
     "commit path": ["commit", "journaled_commit"],
-    "keystore": ["moment", "reading", "changes", "writing", "view", "transaction", "keystore"],
+    "keystore": ["moment", "reading", "changes", "loading", "writing", "view", "transaction", "keystore", "exchange"],
     "store": ["registry", "survey", "places", "lifecycle", "inspection", "checking", "address_verbs", "store"],
     "public names": ["__init__"],
 }  # fmt: skip

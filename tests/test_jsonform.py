@@ -10,8 +10,9 @@ import strategies
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pronto_cli.jsonform import from_json, to_json, to_text
+from pronto_cli.jsonform import to_text
 from pronto_lmdb import InvalidValueError
+from pronto_lmdb.jsonform import from_json, to_json
 from pronto_lmdb.values import MAX_DEPTH, pack, same, unpack
 
 documents = st.recursive(
