@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from pronto_lmdb import jsonlines
+from pronto_lmdb import changes, jsonlines
+from pronto_lmdb.errors import ConflictError
 from pronto_lmdb.key import encode_bound, encode_key
-from pronto_lmdb.loading import FAIL, OVERWRITE, Loader
+from pronto_lmdb.loading import FAIL, Loader
 from pronto_lmdb.moment import Range
 from pronto_lmdb.reading import key_not_found, live_page
 from pronto_lmdb.record import header_of, packed_value
-from pronto_lmdb.rows import AS_PUT, NO_REVISION, Rows
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pronto_lmdb.jsonlines import BadLine
     from pronto_lmdb.keystore import Keystore
     from pronto_lmdb.results import Imported
+    from pronto_lmdb.rows import Rows
 
 
 def export_lines(keystore: Keystore, prefix: str = "", *, full: bool = True) -> Iterator[bytes]:
@@ -108,7 +109,15 @@ def copy_record(
     record = source._read(lambda moment: moment.record(encoded), None)
     if record is None:
         raise key_not_found(key)
-    revision, _, expires_at = header_of(record)
-    rows = Rows([wanted], [packed_value(record)], [NO_REVISION], [expires_at if keep_expiry else AS_PUT], [1])
-    target._write(_loading(Loader(OVERWRITE if overwrite else FAIL), rows))
+    packed, (revision, _, expires_at) = packed_value(record), header_of(record)
+
+    def copy(commit: Commit) -> None:
+        if not overwrite and changes.live_record(commit, wanted) is not None:
+            raise ConflictError(f"The key {name!r} is there already.", "Choose another key, or overwrite it.")
+        if keep_expiry:
+            changes.store(commit, wanted, packed, expires_at, commit.get(wanted))
+        else:
+            changes.put(commit, wanted, packed, None)
+
+    target._write(copy)
     return revision

@@ -141,5 +141,5 @@ def _write_each(commit: Commit, rows: Rows, revisions: list[int] | None, there: 
 def _conflict(rows: Rows, place: int) -> ConflictError:
     return ConflictError(
         f"Line {rows.numbers[place]}: the key {rows.keys[place].decode()!r} is there already.",
-        "Choose whether to skip such lines or to overwrite what is there.",
+        "on_conflict says what to do instead: skip such a line, or overwrite what is there.",
     )
