@@ -182,7 +182,7 @@ def decode(number: int, block: bytes, value_limit: int) -> tuple[Rows, list[BadL
     lines = block.removesuffix(b"\n").split(b"\n")
     try:
         return _decode_together(number, lines, value_limit), []
-    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+    except (ValueError, ArithmeticError, LookupError, TypeError, AttributeError, RecursionError):
         return _decode_each(number, lines, value_limit)
 
 

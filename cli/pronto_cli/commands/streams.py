@@ -17,7 +17,7 @@ def register(app: typer.Typer) -> None:
     """Add the commands of this module."""
     command(app, "copy", "pronto copy plan plan.old", "pronto copy alice.research:plan bob.research:plan")(_copy)
     command(app, "import", "pronto import records.jsonl.gz", "curl -s $URL | pronto import --on-conflict skip")(_import)
-    command(app, "export", "pronto export records.jsonl.gz", "pronto export --prefix web. | wc -l")(_export)
+    command(app, "export", "pronto export records.jsonl.gz", "pronto export --prefix web. --json")(_export)
     command(app, "batch", "printf 'set a 1\\nincr hits\\n' | pronto batch")(_batch)
     command(app, "stream", "echo 'ns=web.sessions; user=alice; meta:ttl=60; token=\"a;b\"' | pronto stream")(_stream)
 

@@ -147,7 +147,7 @@ class _Runner:
 
     def _parsed(self, text: bytes) -> Line:
         try:
-            words = split(text.decode())
+            words = split(text.decode().rstrip("\r\n"))
         except UnicodeDecodeError:
             raise UsageError("The line is not UTF-8.", "Use import for values that are not text.") from None
         line = quick.scan(words) or _read_with_typer(words)
