@@ -81,7 +81,7 @@ def test_a_line_that_is_no_utf8_is_refused(store, pronto):
 
 
 def test_with_json_the_error_is_one_object(pronto):
-    error = pronto("batch", "--json", stdin="set first 1\nset k v --if-revision 7\n").error
+    error = pronto("batch", "--json", stdin="set first 1\nset k 1 --if-revision 7\n").error
     assert (error["code"], error["exit"], error["message"][:7]) == ("conflict", 3, "Line 2:")
     assert pronto("batch", "--json", stdin="nope\n").error["exit"] == 1
 
