@@ -85,10 +85,12 @@ def encode(page: Iterable[Record], *, full: bool) -> bytes:
         full: with every field; otherwise key and value, and ``expires_at`` only where there is one.
 
     """
+    page = list(page)
+    packed = [packed_value(record) for _, record in page]
     lines = []
-    for key, record in page:
+    for (key, record), value in zip(page, _values_together(packed) or map(_value, packed), strict=True):
         revision, _, expires_at = header_of(record)
-        line = f'{{"key": {_encode(key.decode())}, "value": {_value(packed_value(record))}'
+        line = f'{{"key": {_encode(key.decode())}, "value": {value}'
         if full:
             line += f', "revision": {revision}'
         if expires_at is not None:
@@ -99,15 +101,30 @@ def encode(page: Iterable[Record], *, full: bool) -> bytes:
     return "".join(lines).encode()
 
 
+def _values_together(packed: list[bytes]) -> list[str] | None:
+    """Return packed values as JSON, a third of the work for each; ``None`` if one of them is not that simple."""
+    if any(b"$" in each for each in packed):  # an object might look like a tag
+        return None
+    # Between two values stands a number that nobody can know.
+    mark = _mark()
+    elements: list[Any] = [mark] * (2 * len(packed) + 1)
+    try:
+        elements[1::2] = [unpackb(each, timestamp=3, strict_map_key=True) for each in packed]
+        text = _encode(elements)
+    except (ValueError, TypeError, RecursionError):  # NaN, keys that are not text, or what unpack() will name
+        return None
+    values = text.split(f"{mark}")[1:-1]
+    texts = [value[2:-2] for value in values]
+    deep = any(value.count("[") + value.count("{") > _DEEPEST for value in texts)
+    return texts if len(texts) == len(packed) and not deep else None
+
+
+def _mark() -> int:
+    return int.from_bytes(urandom(7), "big") | 1 << 56
+
+
 def _value(packed: bytes) -> str:
     """Return a packed value as JSON; one that is nested too deeply for readers of JSON stays packed."""
-    try:
-        if b"$" not in packed:  # no object can look like a tag
-            text = _encode(unpackb(packed, timestamp=3, strict_map_key=True))
-            if text.count("[") + text.count("{") <= _DEEPEST:
-                return text
-    except (ValueError, TypeError, RecursionError):  # NaN, keys that are not text, or what unpack() will name
-        pass
     value = unpack(packed)
     if _is_deep(value):
         return f'{{"{PACKED}": "{b64encode(packed).decode()}"}}'
@@ -190,7 +207,7 @@ def _decode_together(number: int, lines: list[bytes], value_limit: int) -> Rows:
     """Return the rows of lines that are all well-formed; raise whatever comes where one is not."""
     # Between two lines stands a number that nobody can know. Where all of these are seen again between two
     # elements of the array, each line is one element: none can have been two, nor half of one.
-    mark = int.from_bytes(urandom(7), "big")
+    mark = _mark()
     text = f",{mark},".encode().join(lines).decode()
     tags = '"$' in text or "\\u0024" in text
     elements: Any = from_json(f"[{text}]") if tags else loads(f"[{text}]", parse_constant=_refuse_constant)
