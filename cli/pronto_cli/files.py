@@ -50,8 +50,8 @@ def _inflated(pieces: Iterable[bytes], name: str) -> Iterator[bytes]:
     """Yield decompressed pieces of bounded size, of one compressed stream behind another."""
     inflater = zlib.decompressobj(_GZIP_FORMAT)
     for piece in pieces:
-        left, more = piece, True
-        while left or more:
+        left = piece
+        while left:
             if inflater.eof:
                 inflater = zlib.decompressobj(_GZIP_FORMAT)
             try:
@@ -61,7 +61,6 @@ def _inflated(pieces: Iterable[bytes], name: str) -> Iterator[bytes]:
             if plain:
                 yield plain
             left = inflater.unused_data if inflater.eof else inflater.unconsumed_tail
-            more = len(plain) == CHUNK_BYTES and not inflater.eof  # what was read may hold more than was asked for
     if not inflater.eof:
         raise CommandError(f"{name} ends in the middle: it was cut off.", "Export it again.")
 
