@@ -12,7 +12,7 @@ from pronto_lmdb.record import header_of, packed_value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Generator, Iterable
 
     from pronto_lmdb.commit import Commit
     from pronto_lmdb.jsonlines import BadLine
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pronto_lmdb.rows import Rows
 
 
-def export_lines(keystore: Keystore, prefix: str = "", *, full: bool = True) -> Iterator[bytes]:
+def export_lines(keystore: Keystore, prefix: str = "", *, full: bool = True) -> Generator[bytes, None, None]:
     """Yield the records of an address, as they were at one moment, as JSON lines, many in each piece.
 
     While the lines are taken, the address is read like a :class:`View`: every write makes its file larger.

@@ -26,15 +26,15 @@ _GZIP_MAGIC = b"\x1f\x8b"
 _GZIP_FORMAT = 16 + zlib.MAX_WBITS
 
 
-def chunks(source: BinaryIO, name: str) -> Iterator[bytes]:
-    """Yield what a stream holds, decompressed if it is compressed; ``name`` is for messages."""
-    pieces = _pieces(source, name)
+def inflated(pieces: Iterator[bytes], name: str) -> Iterator[bytes]:
+    """Yield what pieces hold, decompressed if it is compressed; ``name`` of the stream is for messages."""
     first = next(pieces, b"")
     everything = chain([first], pieces)
     yield from _inflated(everything, name) if first.startswith(_GZIP_MAGIC) else everything
 
 
-def _pieces(source: BinaryIO, name: str) -> Iterator[bytes]:
+def pieces_of(source: BinaryIO, name: str) -> Iterator[bytes]:
+    """Yield what a stream holds."""
     while True:
         try:
             piece = source.read(CHUNK_BYTES)

@@ -131,7 +131,7 @@ def test_compressed_input_is_recognised(store, ok, tmp_path, compressed, piped):
 def test_input_that_grows_when_it_is_decompressed_is_read_in_pieces(store, ok):
     rows = b"".join(b'{"key": "k%06d", "value": "%s"}\n' % (number, b"x" * 1000) for number in range(5000))
     compressed = gzip.compress(rows)
-    pieces = list(files.chunks(io.BytesIO(compressed), "input"))
+    pieces = list(files.inflated(files.pieces_of(io.BytesIO(compressed), "input"), "input"))
     assert b"".join(pieces) == rows
     assert len(compressed) < 200_000 < files.CHUNK_BYTES == max(map(len, pieces))
 
@@ -176,7 +176,6 @@ def test_what_becomes_of_a_key_that_is_there(store, pronto, words, code, value):
 
 
 def test_bad_lines_are_named_and_the_others_imported(store, pronto, tmp_path):
-    (tmp_path / "out").write_text("old")
     text = b'nonsense\n{"key": "a", "value": 1}\n\xff\n{"key": "b"}\n'
     done = pronto("import", "--rejects", tmp_path / "out", stdin=text)
     assert (done.code, done.out) == (1, b"")
@@ -187,6 +186,19 @@ def test_bad_lines_are_named_and_the_others_imported(store, pronto, tmp_path):
     assert last.startswith("pronto: 3 of 4 lines were refused (1 imported, 0 skipped, 0 expired). They are in")
     assert (tmp_path / "out").read_bytes() == b'nonsense\n\xff\n{"key": "b"}\n'
     assert dict(store["default"].items()) == {"a": 1}
+
+
+def test_without_bad_lines_there_is_no_file_of_them(store, ok, tmp_path):
+    ok("-q", "import", "--rejects", tmp_path / "out", stdin=ROWS)
+    assert not (tmp_path / "out").exists()
+
+
+def test_rejects_never_replace_a_file(root, pronto, tmp_path):
+    (tmp_path / "in").write_text(ROWS)
+    done = pronto("import", tmp_path / "in", "--rejects", tmp_path / "in")
+    assert (done.code, "File exists" in done.err) == (1, True)
+    assert (tmp_path / "in").read_text() == ROWS
+    assert not root.exists()
 
 
 def test_only_so_many_bad_lines_are_named(pronto):
@@ -263,7 +275,7 @@ def test_a_closed_pipe_ends_an_export_silently(store, environment):
     export.stderr.close()
 
 
-def test_ctrl_c_ends_an_import_between_two_transactions(store, environment):
+def test_ctrl_c_ends_an_import_between_two_transactions(store, environment, program):
     done = subprocess.Popen([*PROGRAM, "import"], env=environment, stdin=subprocess.PIPE, stderr=subprocess.PIPE)
     rows = [b'{"key": "k%06d", "value": "%s"}\n' % (number, b"x" * 100) for number in range(40_000)]
     done.stdin.write(b"".join(rows))
@@ -273,9 +285,12 @@ def test_ctrl_c_ends_an_import_between_two_transactions(store, environment):
         sleep(0.01)
     done.send_signal(signal.SIGINT)
     assert done.wait(60) == 130
-    told = done.stderr.read().decode()
-    assert "Interrupted." in told
-    assert len(store["default"]) == int(told.split("up to line ")[1].split()[0])
+    assert b"Interrupted." in done.stderr.read()
+    count = len(store["default"])
+    assert list(store["default"]) == [f"k{number:06}" for number in range(count)]
+    assert 0 < count < 40_000
+    assert program("import", "-q", "--on-conflict", "skip", stdin=b"".join(rows)).code == 0
+    assert len(store["default"]) == 40_000
     done.stdin.close()
     done.stderr.close()
 

@@ -52,7 +52,8 @@ def _import(
         ),
     ] = None,
     rejects: Annotated[
-        str | None, typer.Option("--rejects", metavar="FILE", help="Write the lines that cannot be imported there.")
+        str | None,
+        typer.Option("--rejects", metavar="FILE", help="Write lines that cannot be imported to this new file."),
     ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Stop at the first line that cannot be imported.")] = False,
 ) -> None:

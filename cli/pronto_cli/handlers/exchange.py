@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+from contextlib import closing
 
 from pronto_cli.exits import CommandError, Exit, UsageError
-from pronto_cli.files import STANDARD, chunks, opened_sink, opened_source
+from pronto_cli.files import STANDARD, inflated, opened_sink, opened_source, pieces_of
 from pronto_cli.place import current_address, opened
 from pronto_cli.printing import print_record
 from pronto_cli.progress import Progress
@@ -31,10 +32,12 @@ def export(line: Line, streams: Streams) -> int:
     records = 0
     try:
         with opened(line) as store, opened_sink(line["file"], streams) as write:
-            for piece in export_lines(store[current_address(line, store)], line["prefix"] or "", full=not line.json):
-                write(piece)
-                records += piece.count(b"\n")
-                progress.show(f"{records:,} records")
+            target = store[current_address(line, store)]
+            with closing(export_lines(target, line["prefix"] or "", full=not line.json)) as pieces:
+                for piece in pieces:
+                    write(piece)
+                    records += piece.count(b"\n")
+                    progress.show(f"{records:,} records")
     finally:
         progress.end()
     if line["file"] not in (None, STANDARD):
@@ -54,7 +57,7 @@ def import_(line: Line, streams: Streams) -> int:
         with _Rejects(line, streams) as rejects:
             progress = _Course(Progress(streams, _size(source)))
             try:
-                pieces = progress.bar.counted(chunks(source, name))
+                pieces = inflated(progress.bar.counted(pieces_of(source, name)), name)
                 done = import_lines(
                     target, pieces, on_conflict=on_conflict, refuse=rejects.take, progress=progress.reach
                 )
@@ -100,12 +103,15 @@ class _Rejects:
 
     def __enter__(self) -> _Rejects:
         if self._line["rejects"] is not None:
-            self._file = open(self._line["rejects"], "wb")
+            self._file = open(self._line["rejects"], "xb")  # never over a file, least of all over what is imported
         return self
 
     def __exit__(self, *_: object) -> None:
         if self._file is not None:
+            unused = self._file.tell() == 0
             self._file.close()
+            if unused:
+                os.unlink(self._line["rejects"])
 
     def take(self, bad: BadLine) -> None:
         """Deal with one line."""
