@@ -30,7 +30,7 @@ _TIME = "$time"
 _FLOAT = "$float"
 _MAP = "$map"
 PACKED = "$packed"
-_TAGS = frozenset([_BYTES, _TIME, _FLOAT, _MAP, PACKED])
+TAGS = frozenset([_BYTES, _TIME, _FLOAT, _MAP, PACKED])
 _SPECIAL_FLOATS = frozenset(["nan", "inf", "-inf"])
 
 
@@ -96,14 +96,14 @@ def tagged(value: Any) -> Any:
 
 
 def _is_plain(value: dict[Any, Any]) -> bool:
-    return all(type(key) is str for key in value) and not (len(value) == 1 and _TAGS.issuperset(value))
+    return all(type(key) is str for key in value) and not (len(value) == 1 and TAGS.issuperset(value))
 
 
 def _untagged(value: dict[str, Any]) -> Any:
     if len(value) != 1:
         return value
     ((tag, content),) = value.items()
-    if tag not in _TAGS:
+    if tag not in TAGS:
         return value
     try:
         return _UNTAG[tag](content)

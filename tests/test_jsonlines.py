@@ -78,6 +78,17 @@ def test_what_json_lacks_is_tagged(value, text):
     assert line == f'{{"key": "k", "value": {text}}}\n'
 
 
+def test_one_value_that_is_not_simple_leaves_the_others_in_their_places():
+    deep = [[]]
+    for _ in range(200):
+        deep = [deep]
+    values = [1, {"$bytes": "x"}, "$map", {"n": 0x24242424}, [[]] * 200, deep, {"a": b"$time"}, "last"]
+    for unusual in ([], [float("nan")], [{1: 2}]):
+        page = [(b"k%d" % at, encode_record(pack(value), 1, 0, None)) for at, value in enumerate(values + unusual)]
+        rows, bad = decode(1, encode(page, full=True), LIMIT)
+        assert (rows.values, bad) == ([pack(value) for value in values + unusual], [])
+
+
 @pytest.mark.parametrize("container", [lambda inner: [inner], lambda inner: {"a": inner}, lambda inner: {1: inner}])
 @pytest.mark.parametrize("depth", [140, 400, MAX_DEPTH - 1])
 def test_a_value_of_any_depth_passes(container, depth):
