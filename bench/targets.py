@@ -83,17 +83,17 @@ class MeanGoal(Goal):
 
 @dataclass(frozen=True)
 class Limit:
-    """A figure must be at most ``most``, in the unit of its row."""
+    """A figure must be at most ``bound``, in the unit of its row."""
 
     path: str
     ours: Point
-    most: float
+    bound: float
     unit: str
 
     @property
     def demand(self) -> str:
         """The limit in words."""
-        return f"at most {self.most:g} {self.unit}"
+        return f"at most {self.bound:g} {self.unit}"
 
     def measured(self, result: Result) -> float | None:
         """Return the figure, or ``None`` where it was not measured."""
@@ -106,7 +106,25 @@ class Limit:
 
     def met(self, measured: float) -> bool:
         """Tell whether it holds."""
-        return measured <= self.most
+        return measured <= self.bound
+
+
+@dataclass(frozen=True)
+class Floor(Limit):
+    """A figure must be at least ``bound``, in the unit of its row."""
+
+    @property
+    def demand(self) -> str:
+        """The floor in words."""
+        return f"at least {self.bound:,.0f} {self.unit}"
+
+    def shown(self, measured: float) -> str:
+        """Return the measured figure as a table shows it."""
+        return f"{measured:,.0f} {self.unit}"
+
+    def met(self, measured: float) -> bool:
+        """Tell whether it holds."""
+        return measured >= self.bound
 
 
 @dataclass(frozen=True)
@@ -220,6 +238,11 @@ TARGETS: list[Target | Limit] = [
         _full("group commit", "asyncio tasks, durable", tasks=256),
         {"raw-full": 15},
     ),
+    Floor("`pronto import`", _full("json lines", "import"), 150_000, "rows/s"),
+    *_against("`pronto import`", _full("json lines", "import"), {"raw-full": 1}),
+    Floor("`pronto export`", _full("json lines", "export"), 150_000, "rows/s"),
+    *_against("`pronto export`", _full("json lines", "export"), {"raw-full": 1}),
+    Floor("`pronto batch`", _full("json lines", "batch"), 30_000, "rows/s"),
     Slowdown(_BESIDE, _full("neighbour", "get, p99", neighbours=8), _ALONE, 1.5),
     *(
         OwnSlowdown(_BESIDE, _full("neighbour", "get, p99", neighbours=8), _ALONE, 1.5, idle)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
+from pronto_lmdb import clock
 from pronto_lmdb.config import checked
 from pronto_lmdb.errors import InvalidValueError
 from pronto_lmdb.values import is_encodable
@@ -20,6 +21,7 @@ GREATEST_QUOTA = 2**46
 # Longer ones overflow the waiting calls of the system.
 _LONGEST_TIMEOUT = 1e6
 _GREATEST_AGE = 1e12
+_MICROSECONDS = 1_000_000
 
 
 def checked_timeout(timeout: float) -> float:
@@ -33,6 +35,20 @@ def checked_timeout(timeout: float) -> float:
         raise InvalidValueError(f"The timeout {timeout!r} is no number.", "Give seconds, 0 or more.")
     checked("timeout", str(timeout))
     return min(timeout, _LONGEST_TIMEOUT)
+
+
+def checked_ttl(seconds: float) -> int:
+    """Return a time to live in microseconds, at least one.
+
+    Raises:
+        InvalidValueError: if it is not finite and positive, or ends after the year 9999.
+
+    """
+    if not _is_number(seconds) or not 0 < seconds < float("inf"):
+        raise InvalidValueError(f"{seconds!r} is no time to live.", "Give a finite, positive number of seconds.")
+    if seconds > (clock.LAST_INSTANT - clock.now()) / _MICROSECONDS:
+        raise InvalidValueError(f"A TTL of {seconds} s ends after the year 9999.", "Leave it out: None never expires.")
+    return max(1, round(seconds * _MICROSECONDS))
 
 
 def checked_age(seconds: float) -> float:

@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from pronto_lmdb.commit import Commit
 
 SWEEP_BATCH = 10_000
-# The end of the year 9999, the last one a datetime can show.
-LAST_INSTANT = 253_402_300_799_999_999
 
 
 def live_record(commit: Commit, key: bytes) -> bytes | None:
@@ -42,7 +40,7 @@ def put(commit: Commit, key: bytes, packed: bytes, lifetime: int | None) -> None
         commit.put(key, plain_header(PLAIN, state.revision + 1, clock.now()) + packed)
         return
     if lifetime is None and state.namespaces:
-        lifetime = _default_lifetime(commit, key)
+        lifetime = default_lifetime(commit, key)
     # Only where some record has an expiry can the one being replaced have an index entry.
     old = commit.get(key) if state.expiring else None
     store(commit, key, packed, None if lifetime is None else deadline(lifetime), old)
@@ -59,15 +57,18 @@ def put_all(commit: Commit, keys: list[bytes], values: list[bytes]) -> None:
         commit.put_many([(key, header + packed) for key, packed in zip(keys, values, strict=True)])
 
 
-def store(commit: Commit, key: bytes, packed: bytes, expires_at: int | None, old: bytes | None) -> None:
-    """Write a record and keep the expiry index in step with it."""
+def store(
+    commit: Commit, key: bytes, packed: bytes, expires_at: int | None, old: bytes | None, revision: int | None = None
+) -> None:
+    """Write a record, with the revision of the commit unless it has one, and keep the expiry index in step with it."""
     state = commit.state
     if old is not None:
         _unindex(commit, key, old)
     if expires_at is not None:
         commit.put(expiry_entry(expires_at, key), b"")
         state.expiring += 1
-    commit.put(key, encode_record(packed, state.revision + 1, clock.now(), expires_at))
+    number = state.revision + 1 if revision is None else revision
+    commit.put(key, encode_record(packed, number, clock.now(), expires_at))
 
 
 def delete(commit: Commit, key: bytes) -> bool:
@@ -99,7 +100,8 @@ def sweep_batch(commit: Commit) -> int:
     return len(entries)
 
 
-def _default_lifetime(commit: Commit, key: bytes) -> int | None:
+def default_lifetime(commit: Commit, key: bytes) -> int | None:
+    """Return the lifetime that the namespace of a key gives it, in microseconds."""
     try:
         parsed = Key.parse(key.decode())
     except InvalidKeyError:
@@ -123,4 +125,4 @@ def drop_default(commit: Commit, name: bytes) -> None:
 
 def deadline(lifetime: int) -> int:
     """Return the instant at which a lifetime that begins now ends, in microseconds."""
-    return min(clock.now() + lifetime, LAST_INSTANT)
+    return min(clock.now() + lifetime, clock.LAST_INSTANT)

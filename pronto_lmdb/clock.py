@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from time import time_ns
 
+# The end of the year 9999, the last one a datetime can show.
+LAST_INSTANT = 253_402_300_799_999_999
+
 
 def now() -> int:
     """Return the wall clock: microseconds since 1970-01-01 UTC."""

@@ -141,6 +141,10 @@ class Commit(Claim):
             self._log.append((key, None))
         return found
 
+    def raise_revision(self, least: int) -> None:
+        """Give this commit a higher revision than it would have: records that bring theirs along must not exceed it."""
+        self.state.revision = max(self.state.revision, least - 1)
+
     def failed(self, error: lmdb.Error) -> ProntoError:
         """Return what is wrong: after a failure LMDB only says that the transaction is over."""
         return self._failure or translated(error, self._environment.path)

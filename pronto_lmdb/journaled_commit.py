@@ -100,6 +100,11 @@ class JournaledCommit(Commit):
         assert environment.journal is not None
         return self.state, environment.journal
 
+    def raise_revision(self, least: int) -> None:
+        """Give this commit a higher revision; it is stored, because nobody can count up to it."""
+        super().raise_revision(least)
+        self._must_record = True
+
     def checkpoint(self) -> None:
         """Make everything committed so far durable, whatever the level; nothing was changed yet.
 

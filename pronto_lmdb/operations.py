@@ -9,9 +9,9 @@ from collections.abc import Iterable, Mapping
 from itertools import chain, islice
 
 from pronto_lmdb import changes, clock
+from pronto_lmdb.arguments import checked_ttl
 from pronto_lmdb.errors import InvalidKeyError, InvalidValueError
 from pronto_lmdb.key import encode_key, encode_keys
-from pronto_lmdb.reading import MICROSECONDS
 from pronto_lmdb.record import (
     FIRST_USER_KEY,
     NAMESPACE_TTL,
@@ -44,7 +44,7 @@ _PACKED_AT_ONCE = 256
 def put(limit: int, key: str, value: Value, ttl: float | None) -> Operation[None]:
     """Write a value; ``limit`` is the greatest size of a packed one, here and below."""
     encoded, packed = encode_key(key), pack(value, limit)
-    lifetime = None if ttl is None else _microseconds(ttl)
+    lifetime = None if ttl is None else checked_ttl(ttl)
     return lambda commit: changes.put(commit, encoded, packed, lifetime)
 
 
@@ -192,7 +192,7 @@ def clear(commit: Commit) -> None:
 
 def expire(key: str, ttl: float) -> Operation[bool]:
     """Let a key expire after a time; ``False`` if there is no such key."""
-    lifetime = _microseconds(ttl)
+    lifetime = checked_ttl(ttl)
     return _expiry(key, lambda: changes.deadline(lifetime))
 
 
@@ -241,13 +241,4 @@ def _matches(record: bytes, wanted: bytes, revision: int | None) -> bool:
 
 def _lifetime(ttl: float | None) -> int | None:
     """Return an optional TTL in microseconds."""
-    return None if ttl is None else _microseconds(ttl)
-
-
-def _microseconds(ttl: float) -> int:
-    """Return a TTL in microseconds, at least one."""
-    if isinstance(ttl, bool) or not isinstance(ttl, int | float) or not 0 < ttl < float("inf"):
-        raise InvalidValueError(f"{ttl!r} is no time to live.", "Give a finite, positive number of seconds.")
-    if ttl > (changes.LAST_INSTANT - clock.now()) / MICROSECONDS:
-        raise InvalidValueError(f"A TTL of {ttl} s ends after the year 9999.", "Leave it out: None never expires.")
-    return max(1, round(ttl * MICROSECONDS))
+    return None if ttl is None else checked_ttl(ttl)

@@ -144,7 +144,7 @@ class ReadVerbs(Mapping[str, Value]):
 
     def _scan_records(self, keys: Range, left: float) -> Iterator[tuple[str, Value]]:
         while left > 0 and not keys.done:
-            page = self._read(lambda moment: _live_page(keys, moment, left), None)  # noqa: B023 - called at once
+            page = self._read(lambda moment: live_page(keys, moment, left), None)  # noqa: B023 - called at once
             if page is None:
                 return
             for key, record in page:
@@ -236,7 +236,8 @@ def key_not_found(key: str) -> KeyNotFoundError:
     return KeyNotFoundError(f"There is no key {key!r}.", "It was never written, was deleted, or has expired.")
 
 
-def _live_page(keys: Range, moment: Moment, most: float) -> list[tuple[bytes, bytes]]:
+def live_page(keys: Range, moment: Moment, most: float) -> list[tuple[bytes, bytes]]:
+    """Return the next page of a range, without what has expired."""
     expired = moment.expired_keys()  # before the range moves on: if this fails, the page is read again
     page = keys.next_records(moment, most)
     return [row for row in page if row[0] not in expired] if expired else page

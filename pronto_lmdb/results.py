@@ -127,3 +127,17 @@ class Report(NamedTuple):
     ok: bool
     """Whether there are no problems."""
     problems: list[Problem]
+
+
+class Imported(NamedTuple):
+    """What became of the lines of an import."""
+
+    lines: int
+    """All lines, empty ones included."""
+    written: int
+    skipped: int
+    """Left out because their keys were there already."""
+    expired: int
+    """Left out because they had expired."""
+    bad: int
+    """Refused: no JSON, or none that can be stored."""

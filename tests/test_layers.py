@@ -15,7 +15,7 @@ PACKAGE = Path(pronto_lmdb.__file__).parent
 LAYERS = {
     "pure values": [
         "errors", "clock", "address", "key", "values", "config", "record", "identity", "results", "layout",
-        "arguments", "journal_format",
+        "arguments", "journal_format", "jsonform", "rows", "jsonlines",
     ],
     "environment": [
         "allocator", "translation", "holders", "forks", "files", "data_files", "directory", "marker", "writer_lock",
@@ -26,7 +26,10 @@ LAYERS = {
     ],
     "open environments": ["home", "pool", "lookup"],
     "commit path": ["commit", "journaled_commit", "group_commit", "combining"],
-    "keystore": ["moment", "reading", "changes", "operations", "writing", "view", "transaction", "keystore"],
+    "keystore": [
+        "moment", "reading", "changes", "operations", "loading", "writing", "view", "transaction", "keystore",
+        "exchange",
+    ],
     "store": ["registry", "survey", "places", "lifecycle", "inspection", "checking", "address_verbs", "store"],
     "asyncio": ["workers", "async_verbs", "aio"],
     "public names": ["__init__"],

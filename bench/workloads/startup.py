@@ -94,13 +94,14 @@ class Shell:
             "PYTHONPATH": os.pathsep.join(filter(None, paths)),
         }
 
-    def run(self, command: list[str]) -> tuple[int, subprocess.CompletedProcess[str]]:
-        """Run a command; return the nanoseconds it took and what came of it."""
-        before = perf_counter_ns()
-        done = subprocess.run(
-            command, env=self._variables, cwd=self.directory, stdin=subprocess.DEVNULL, capture_output=True, text=True
-        )
-        return perf_counter_ns() - before, done
+    def run(self, command: list[str], source: str = os.devnull) -> tuple[int, subprocess.CompletedProcess[str]]:
+        """Run a command on what is in a file; return the nanoseconds it took and what came of it."""
+        with open(source, "rb") as stdin:
+            before = perf_counter_ns()
+            done = subprocess.run(
+                command, env=self._variables, cwd=self.directory, stdin=stdin, capture_output=True, text=True
+            )
+            return perf_counter_ns() - before, done
 
     def check(self, name: str, done: subprocess.CompletedProcess[str]) -> None:
         """Compare what a command did with what it must do."""

@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
+    from pronto_cli.session import Session
+
 # The options that are understood before and after any command.
 GLOBALS = ("root", "address", "user", "cursor", "json", "quiet", "verbose", "timeout", "ns_delim")
 
@@ -31,12 +33,15 @@ class Line:
         timeout: seconds to wait for a lock, as typed.
         ns_delim: stands between the parts of a key.
 
+    Attributes:
+        session: what it is part of, if it is one of several lines.
+
     Raises:
         UsageError: for options that exclude each other or are empty.
 
     """
 
-    __slots__ = ("arguments", "command", *GLOBALS)
+    __slots__ = ("arguments", "command", "session", *GLOBALS)
 
     def __init__(
         self,
@@ -64,6 +69,7 @@ class Line:
         self.verbose = verbose
         self.timeout = None if timeout is None else number(timeout, "--timeout")
         self.ns_delim = ns_delim or "."
+        self.session: Session | None = None
         self._check(ns_delim)
 
     def __getitem__(self, name: str) -> Any:

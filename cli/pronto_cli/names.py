@@ -25,7 +25,11 @@ def stored_key(line: Line) -> str:
         InvalidKeyError: if it does not follow the convention; with ``--literal`` the library judges it.
 
     """
-    text: str = line["key"]
+    return stored_name(line, line["key"])
+
+
+def stored_name(line: Line, text: str) -> str:
+    """Return the text under which a key that stands on a line is stored; raises as above."""
     if line["literal"]:
         return text
     if _names_namespace(line):

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pronto_cli.line import Line
     from pronto_lmdb.keystore import Keystore
     from pronto_lmdb.store import Store
+    from pronto_lmdb.transaction import Transaction
 
 ADDRESS_VARIABLE = "PRONTO_ADDRESS"
 USER_VARIABLE = "PRONTO_USER"
@@ -22,7 +23,13 @@ DEFAULT_ADDRESS = Address()
 
 
 def opened(line: Line) -> Store:
-    """Open the store of a line, with the time-out of the option, the environment or the store, in this order."""
+    """Open the store of a line, with the time-out of the option, the environment or the store, in this order.
+
+    One of several lines gets the session instead, which stays open; :func:`keystore` understands both.
+    """
+    if line.session is not None:
+        # No handler of such a line asks the store for more than keystore() does.
+        return line.session  # type: ignore[return-value]
     if line.timeout is not None:
         return open_store(line.root, timeout=line.timeout)
     with open_store(line.root, readonly=True) as store:  # what is wrong is left for the command to see
@@ -64,6 +71,8 @@ def _standing_address(store: Store) -> Address:
     return Address.parse(store.config.get(ADDRESS_SETTING, str(DEFAULT_ADDRESS)))
 
 
-def keystore(line: Line, store: Store) -> Keystore:
-    """Return the keystore of the address that a line is about."""
+def keystore(line: Line, store: Store) -> Keystore | Transaction:
+    """Return the keystore of the address that a line is about, or the transaction that it is part of."""
+    if line.session is not None:
+        return line.session.target(line)
     return store[current_address(line, store)]

@@ -72,6 +72,8 @@ SHAPES = {
     "exists": _ONE_KEY,
     "ttl": _ONE_KEY,
     "incr": _Shape(("key",), ("by",)),
+    "expire": _Shape(("key", "seconds")),
+    "persist": _ONE_KEY,
     "keys": _MANY_KEYS,
     "scan": _MANY_KEYS,
     "ls": _MANY_KEYS,

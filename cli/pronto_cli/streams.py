@@ -49,6 +49,12 @@ class Streams:
             stdout = io.BufferedWriter(io.FileIO(stdout.fileno(), "wb", closefd=False))
         return cls(stdin, stdout, stderr)
 
+    def printing_to(self, stdout: BinaryIO | None) -> Streams:
+        """Return streams that print elsewhere, ``None`` for where these do, and have nothing to read."""
+        streams = Streams(None, stdout or self._stdout, self._stderr)
+        streams.notes = self.notes
+        return streams
+
     # -- reading -----------------------------------------------------------------------------------------------
 
     @property
@@ -61,12 +67,17 @@ class Streams:
         """Whether somebody is there to be asked."""
         return _is_terminal(self._stdin) and _is_terminal(self._stderr)
 
-    def read(self) -> bytes:
-        """Return standard input to its end, verbatim."""
+    def source(self) -> BinaryIO:
+        """Return standard input, to be read in pieces."""
         if self._stdin is None:
             raise OSError(errno.EBADF, "Standard input is closed")
+        return self._stdin
+
+    def read(self) -> bytes:
+        """Return standard input to its end, verbatim."""
+        source = self.source()
         with _named("standard input"):
-            return self._stdin.read()
+            return source.read()
 
     def confirm(self, question: str) -> bool:
         """Ask a question on the terminal; anything but yes is no."""
@@ -116,6 +127,15 @@ class Streams:
     def tell(self, text: str) -> None:
         """Write a line to standard error."""
         self._write_error(f"{text}\n")
+
+    @property
+    def shows_progress(self) -> bool:
+        """Whether somebody watches who wants to know how far a long command has come."""
+        return self.notes and _is_terminal(self._stderr) and os.environ.get("TERM") != "dumb"
+
+    def overwrite(self, text: str) -> None:
+        """Write a text over the line of a terminal on which the cursor stands."""
+        self._write_error(f"\r\x1b[K{text}")
 
     def red(self, text: str) -> str:
         """Return text in red where standard error shows colours and nobody minds."""

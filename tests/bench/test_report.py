@@ -4,7 +4,7 @@ from bench.__main__ import main
 from bench.readme import BEGIN, END, replaced, section
 from bench.report import markdown
 from bench.results import load
-from bench.targets import TARGETS, Goal, Limit, MeanGoal, OwnSlowdown, Point, Slowdown, Target, verdict
+from bench.targets import TARGETS, Floor, Goal, Limit, MeanGoal, OwnSlowdown, Point, Slowdown, Target, verdict
 
 
 @pytest.fixture
@@ -150,6 +150,14 @@ def test_a_limit_is_the_most_that_is_allowed(result, row):
     for seconds, met in ((0.5, True), (1.0, True), (1.1, False)):
         measured = limit.measured(result(row("pronto-full", [seconds], case="list", unit="s")))
         assert limit.met(measured) is met
+
+
+def test_a_floor_is_the_least_that_is_allowed(result, row):
+    floor = Floor("import", Point("json lines", "import", "pronto-full"), 1000, "rows/s")
+    for rate, met in ((999, False), (1000, True), (1001, True)):
+        rows = row("pronto-full", [rate], workload="json lines", case="import", unit="ops/s")
+        assert floor.met(floor.measured(result(rows))) is met
+    assert (floor.demand, floor.shown(1000)) == ("at least 1,000 rows/s", "1,000 rows/s")
 
 
 def test_what_was_not_measured_is_neither_met_nor_missed(result):

@@ -12,7 +12,7 @@ from bench.adapters.memory import MemoryAdapter
 from bench.distributions import Scrambled
 from bench.measure import timed
 from bench.stand import WrongAnswer
-from bench.workloads import checkpoints, db_bench, disk_use, fleet, group_commit, startup, turns, ycsb
+from bench.workloads import checkpoints, db_bench, disk_use, fleet, group_commit, json_lines, startup, turns, ycsb
 
 
 def twenty(_contender):
@@ -235,6 +235,19 @@ def test_a_command_that_exits_otherwise_is_found(tmp_path):
     shell = startup.Shell(str(tmp_path))
     with pytest.raises(WrongAnswer, match="pronto exists: exit 1 instead of 0"):
         shell.check("exists", shell.run(["false"])[1])
+
+
+def test_an_export_that_lacks_something_is_found(tmp_path):
+    work = json_lines._Work(startup.Shell(str(tmp_path)), str(tmp_path), 10)
+    work.write(Random(1))
+    source, exported = tmp_path / "source.jsonl", tmp_path / "exported.jsonl"
+    exported.write_text(source.read_text().replace('"hits"', '"hit"', 1))
+    with pytest.raises(WrongAnswer, match="hit"):
+        work._checked(["true"])
+    with pytest.raises(WrongAnswer, match="exit 1"):
+        work._checked(["false"])
+    exported.write_text(source.read_text())
+    work._checked(["true"])
 
 
 def test_a_wrong_answer_ends_the_run_with_an_error_and_without_a_result(

@@ -63,6 +63,17 @@ def test_a_crowd_writes_to_one_address(tiny_run, crowd):
     assert all(row.operations >= 3 for row in run.rows)
 
 
+def test_lines_go_in_and_out_through_processes(tiny_run, tmp_path):
+    run = tiny_run()
+    WORKLOADS["json lines"](run)
+    assert {(row.case, row.contender) for row in run.rows} == {
+        ("import", "pronto-full"), ("export", "pronto-full"), ("batch", "pronto-full"),
+        ("import", "raw-full"), ("export", "raw-full"),
+    }  # fmt: skip
+    assert all(row.figure > 0 and row.parameters == {"rows": 4000} for row in run.rows)
+    assert list(tmp_path.iterdir()) == []
+
+
 # -- checkpoints -------------------------------------------------------------------------------------------------------
 
 

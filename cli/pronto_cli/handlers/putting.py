@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 from pronto_cli.exits import Exit, UsageError
 from pronto_cli.line import number, whole
 from pronto_cli.names import stored_key
@@ -9,6 +11,7 @@ from pronto_cli.place import DEFAULT_ADDRESS, current_address, keystore, opened
 from pronto_lmdb import clock
 from pronto_lmdb.errors import ConflictError, InvalidValueError, KeyNotFoundError, ProntoError
 from pronto_lmdb.store import open as open_store
+from pronto_lmdb.transaction import Transaction
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -94,8 +97,8 @@ def _put(line: Line, store: Store, value: Value, wish: _Wish) -> None:
         target.put(key, value, ttl=wish.ttl)
 
 
-def _put_over(target: Keystore, key: str, value: Value, wish: _Wish) -> None:
-    with target.transaction() as txn:
+def _put_over(target: Keystore | Transaction, key: str, value: Value, wish: _Wish) -> None:
+    with nullcontext(target) if isinstance(target, Transaction) else target.transaction() as txn:
         try:
             revision = txn.entry(key).revision
         except KeyNotFoundError:

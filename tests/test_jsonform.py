@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from base64 import b64encode
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
@@ -10,8 +11,9 @@ import strategies
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pronto_cli.jsonform import from_json, to_json, to_text
+from pronto_cli.jsonform import to_text
 from pronto_lmdb import InvalidValueError
+from pronto_lmdb.jsonform import from_json, to_json
 from pronto_lmdb.values import MAX_DEPTH, pack, same, unpack
 
 documents = st.recursive(
@@ -38,6 +40,7 @@ documents = st.recursive(
         ({"a": 1, None: b"x"}, '{"$map": [["a", 1], [null, {"$bytes": "eA=="}]]}'),
         ({"$bytes": "no tag"}, '{"$map": [["$bytes", "no tag"]]}'),
         ({"$map": []}, '{"$map": [["$map", []]]}'),
+        ({"$packed": "no tag"}, '{"$map": [["$packed", "no tag"]]}'),
         ({"$bytes": "x", "other": 1}, '{"$bytes": "x", "other": 1}'),
         ({"$ref": "#/x"}, '{"$ref": "#/x"}'),
         ({}, "{}"),
@@ -71,6 +74,11 @@ def test_a_plain_document_stays_as_it_is(document):
     assert json.loads(to_json(from_json(json.dumps(document)))) == document
 
 
+def test_a_packed_value_is_read():
+    value = {"deep": [b"bytes", datetime(2026, 1, 2, tzinfo=UTC)]}
+    assert from_json(f'{{"$packed": "{b64encode(pack(value)).decode()}"}}') == value
+
+
 def test_a_time_keeps_its_instant_whatever_its_zone():
     moment = datetime(2026, 1, 2, 3, tzinfo=timezone(timedelta(hours=5)))
     assert from_json('{"$time": "2026-01-02T03:00:00+05:00"}') == moment
@@ -82,7 +90,7 @@ def test_a_time_keeps_its_instant_whatever_its_zone():
         '{"$bytes": 1}', '{"$bytes": "?"}', '{"$bytes": "é"}', '{"$bytes": {"$bytes": "YWE="}}', '{"$time": "noon"}',
         '{"$time": "2026-01-02T03:04:05"}', '{"$time": 5}', '{"$float": "1"}', '{"$float": 1}', '{"$float": []}',
         '{"$map": 1}', '{"$map": ["ab"]}', '{"$map": [[1]]}', '{"$map": [[1, 2, 3]]}', '{"$map": [[[], 1]]}',
-        '{"$map": {"ab": 1}}',
+        '{"$map": {"ab": 1}}', '{"$packed": 1}', '{"$packed": "?"}', '{"$packed": "wQ=="}', '{"$packed": ""}',
     ],
 )  # fmt: skip
 def test_a_misused_tag_is_refused_with_the_way_out(text):
