@@ -25,7 +25,7 @@ LAYERS = {
     ],
     "open environments": ["home", "pool", "lookup"],
     "commit path": ["commit", "journaled_commit"],
-    "keystore": ["moment", "reading", "changes", "writing", "view", "transaction", "keystore"],
+    "keystore": ["moment", "discovery", "reading", "changes", "writing", "view", "transaction", "keystore"],
     "store": ["registry", "survey", "places", "lifecycle", "inspection", "checking", "address_verbs", "store"],
     "public names": ["__init__"],
 }  # fmt: skip
