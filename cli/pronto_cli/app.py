@@ -1,7 +1,5 @@
 """The Typer application: every command line that there is."""
 
-import os
-import sys
 from collections.abc import Sequence
 from functools import cache
 from typing import Annotated, Any
@@ -9,11 +7,12 @@ from typing import Annotated, Any
 import typer
 from typer.main import get_command
 
-from pronto_cli.commands import addresses, care, expiry, keys
+from pronto_cli.commands import addresses, care, cursors, discovery, expiry, keys
 from pronto_cli.completion import complete_address
 from pronto_cli.exits import MEANINGS, UsageError
 from pronto_cli.grammar import Group, Shortcut, epilog, keep_as_typed
 from pronto_cli.line import Line, glance
+from pronto_cli.run import program_name
 
 # The base of what Typer raises for a line it cannot read; it has no public name of its own.
 _ParseError: Any = typer.BadParameter.__base__
@@ -41,7 +40,7 @@ def parse(words: Sequence[str]) -> Line | int:
         UsageError: if it cannot be understood.
 
     """
-    name = "prontodb" if os.path.basename(sys.argv[0]).startswith("prontodb") else "pronto"
+    name = program_name()
     try:
         line: Line | int = _command().main(list(words) or ["--help"], prog_name=name, standalone_mode=False)
     except Shortcut as shortcut:
@@ -60,7 +59,7 @@ def _command() -> Any:
     app = typer.Typer(cls=Group, rich_markup_mode=None, context_settings={"terminal_width": _WIDTH})
     examples = epilog('pronto set plan "draft two"', "pronto get plan", "pronto help set")
     app.callback(cls=Group, help=_HELP, epilog=examples)(_root)
-    for group in (keys, expiry, addresses, care):
+    for group in (keys, discovery, expiry, addresses, cursors, care):
         group.register(app)
     return keep_as_typed(get_command(app))
 

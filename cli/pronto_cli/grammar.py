@@ -73,15 +73,25 @@ class Command(_Anywhere, TyperCommand):
 
     def invoke(self, ctx: Any) -> Line:
         """Return the line; what is given later on it counts."""
-        chain = [ctx]
-        while chain[0].parent is not None:
-            chain.insert(0, chain[0].parent)
-        options: dict[str, Any] = {}
-        for part in chain:
-            given = {name: part.params.get(name) for name in GLOBALS}
-            options |= {name: value for name, value in given.items() if value is not None and value is not False}
         arguments = {param.name: ctx.params[param.name] for param in self.params}
-        return Line(" ".join(part.command.name for part in chain[1:]), arguments, **options)
+        return Line(" ".join(part.command.name for part in _chain(ctx)[1:]), arguments, **global_options(ctx))
+
+
+def _chain(ctx: Any) -> list[Any]:
+    """Return the contexts from the root's to that of a command."""
+    chain = [ctx]
+    while chain[0].parent is not None:
+        chain.insert(0, chain[0].parent)
+    return chain
+
+
+def global_options(ctx: Any) -> dict[str, Any]:
+    """Return the global options that were given, before or after the command; the later ones count."""
+    options: dict[str, Any] = {}
+    for part in _chain(ctx):
+        given = {name: part.params.get(name) for name in GLOBALS}
+        options |= {name: value for name, value in given.items() if value is not None and value is not False}
+    return options
 
 
 class NumberCommand(Command):

@@ -67,3 +67,10 @@ def _standing_address(store: Store) -> Address:
 def keystore(line: Line, store: Store) -> Keystore:
     """Return the keystore of the address that a line is about."""
     return store[current_address(line, store)]
+
+
+def existing_directory(path: str) -> str:
+    """Return the nearest directory that exists: where the store is, or will be."""
+    while not os.path.isdir(path):
+        path = os.path.dirname(path)
+    return path
