@@ -42,7 +42,7 @@ def parse(words: Sequence[str]) -> Line | int:
     """
     name = program_name()
     try:
-        line: Line | int = _command().main(list(words) or ["--help"], prog_name=name, standalone_mode=False)
+        line: Line | int = application().main(list(words) or ["--help"], prog_name=name, standalone_mode=False)
     except Shortcut as shortcut:
         return Line(shortcut.command, shortcut.arguments, json=glance(words)[0])
     except _ParseError as error:
@@ -55,7 +55,8 @@ def parse(words: Sequence[str]) -> Line | int:
 
 
 @cache
-def _command() -> Any:
+def application() -> Any:
+    """Return the root command, made when it is first needed."""
     app = typer.Typer(cls=Group, rich_markup_mode=None, context_settings={"terminal_width": _WIDTH})
     examples = epilog('pronto set plan "draft two"', "pronto get plan", "pronto help set")
     app.callback(cls=Group, help=_HELP, epilog=examples)(_root)

@@ -7,6 +7,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from pronto_cli.line import GLOBALS, Line
+from pronto_cli.synonyms import advice
 
 # Understood after a command, too, without being part of a line.
 _EAGER = ("help", "version")
@@ -55,13 +56,14 @@ class _Anywhere:
 
 
 def _write_section(formatter: Any, title: str, params: list[Any]) -> None:
-    rows = [(_spelling(param), param.help or "") for param in params]
+    rows = [(spelling(param), param.help or "") for param in params]
     if rows:
         with formatter.section(title):
             formatter.write_dl(rows)
 
 
-def _spelling(param: Any) -> str:
+def spelling(param: Any) -> str:
+    """Return an argument or option as help texts write it."""
     if param.param_type_name == "argument":
         return str(param.metavar)
     names = ", ".join(sorted(param.opts, key=len))
@@ -133,6 +135,13 @@ class HelpCommand(Command):
 
 class Group(_Anywhere, TyperGroup):
     """The root, or a command that has commands."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Return the command that the first word names; where there is none, say what does the same here."""
+        known = None if args[0] in self.commands or ctx.parent is not None else advice(args[0])
+        if known:
+            ctx.fail(f"No such command {args[0]!r}. {known}")
+        return super().resolve_command(ctx, args)
 
 
 def command(
