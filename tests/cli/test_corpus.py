@@ -15,8 +15,8 @@ from pronto_cli.handlers import HANDLERS
 PROSE = ("Usage", "Error", "pronto", "Traceback", "usage")
 SILENT = ("set", "del", "delete", "expire", "persist", "config set")
 
-# `bench` takes its time; it has tests of its own.
-BRISK = sorted(set(HANDLERS) - {"bench"})
+# These take their time; they have tests of their own.
+BRISK = sorted(set(HANDLERS) - {"bench", "selftest"})
 
 commands = st.sampled_from([*BRISK, "address", "config", "copy", "gte", "", "--"]).map(str.split)
 texts = st.text(st.characters(exclude_characters="\0"), max_size=8)

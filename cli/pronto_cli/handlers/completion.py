@@ -16,7 +16,7 @@ _BASH = r"""_NAME_completion() {
     local word
     COMPREPLY=()
     while IFS= read -r word; do
-        COMPREPLY+=("$(printf '%q' "$word")")
+        [[ -n $word ]] && COMPREPLY+=("$(printf '%q' "$word")")
     done < <(COMP_WORDS="${COMP_WORDS[*]}" COMP_CWORD=$COMP_CWORD _VARIABLE=complete_bash "$1" 2>/dev/null)
 }
 complete -o default -F _NAME_completion NAME"""

@@ -22,9 +22,9 @@ def set_(line: Line, streams: Streams) -> int:
     """Place an address of the user at a path; one that lies there already is fine."""
     with opened(line) as store:
         address = _own(line, current_address(line, store))
-        if store.exists(address) and store.info(address).path.samefile(line["path"]):
+        if store.exists(address) and str(store.info(address).path) == os.path.realpath(line["path"]):
             return Exit.OK
-    return addresses.create(_as_address(line, address, path=os.path.abspath(line["path"])), streams)
+    return addresses.create(_as_address(line, address, path=line["path"]), streams)
 
 
 def list_(line: Line, streams: Streams) -> int:
