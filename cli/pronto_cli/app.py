@@ -48,10 +48,20 @@ def parse(words: Sequence[str]) -> Line | int:
     except _ParseError as error:
         path = error.ctx.command_path if error.ctx else name
         problem = error.format_message().rstrip(".")
-        raise UsageError(problem if problem.endswith("?") else f"{problem}.", f"See `{path} --help`.") from error
+        hint = f"{_remedy(problem)}See `{path} --help`."
+        raise UsageError(problem if problem.endswith("?") else f"{problem}.", hint) from error
     except SystemExit as end:  # how Typer ends a completion
         return int(end.code or 0)
     return line
+
+
+def _remedy(problem: str) -> str:
+    """Return what helps where Typer only says what is wrong."""
+    if "unexpected extra argument" in problem:
+        return "Text with blanks needs quotes. "
+    if problem.startswith("No such option") and "ossible option" not in problem:
+        return "What begins with a dash and is no option goes behind `--`. "
+    return ""
 
 
 @cache

@@ -138,7 +138,7 @@ class Group(_Anywhere, TyperGroup):
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Return the command that the first word names; where there is none, say what does the same here."""
-        known = None if args[0] in self.commands or ctx.parent is not None else advice(args[0])
+        known = None if args[0] in self.commands else advice(args[0], "" if ctx.parent is None else str(self.name))
         if known:
             ctx.fail(f"No such command {args[0]!r}. {known}")
         return super().resolve_command(ctx, args)

@@ -51,8 +51,37 @@ NEEDLESS = {
 }
 
 
-def advice(name: str) -> str | None:
-    """Return what to use instead of a command that there is not, or ``None`` where nobody knows."""
-    if name in OTHER_NAMES:
-        return f"Did you mean `pronto {OTHER_NAMES[name]}`?"
-    return NEEDLESS.get(name)
+# The same inside groups, by group.
+INSIDE = {
+    "cursor": {
+        "use": "use USER.CURSOR",
+        "select": "use USER.CURSOR",
+        "reset": "cursor clear",
+        "create": "cursor set NAME PATH",
+        "remove": "cursor delete NAME",
+        "show": "cursor active",
+    },
+    "address": {
+        "list": "addresses",
+        "show": "address info ADDRESS",
+        "remove": "address delete ADDRESS",
+        "restore": "address undelete ADDRESS",
+        "move": "address rename ADDRESS NEW",
+        "use": "use ADDRESS",
+    },
+    "config": {"show": "config list"},
+}
+
+
+def advice(name: str, group: str) -> str | None:
+    """Return what to use instead of a command that there is not, or ``None`` where nobody knows.
+
+    Args:
+        name: what was typed.
+        group: the group in which it was looked for; empty for the root.
+
+    """
+    names = INSIDE.get(group, {}) if group else OTHER_NAMES
+    if name in names:
+        return f"Did you mean `pronto {names[name]}`?"
+    return None if group else NEEDLESS.get(name)

@@ -34,6 +34,12 @@ options = st.sampled_from(
 word = st.one_of(odd, options, texts)
 
 
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path, monkeypatch):
+    """Some lines make directories."""
+    monkeypatch.chdir(tmp_path)
+
+
 @st.composite
 def lines(draw):
     """A line that is likely to be nearly right."""
@@ -51,7 +57,17 @@ def is_prose(words):
 @example(words=["--json", "help"], piped=b"")
 @example(words=["help", "--", "set", "k", "-a"], piped=b"")
 def test_any_line(pronto, words, piped):
-    done = pronto(*words, stdin=piped)
+    check_line(pronto, words, piped)
+
+
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(words=lines(), piped=st.sampled_from([b"", b"text", b"\xff"]))
+def test_any_line_through_the_installed_entry_point(entry_point, words, piped):
+    check_line(entry_point, words, piped)
+
+
+def check_line(run, words, piped):
+    done = run(*words, stdin=piped)
     assert done.code in MEANINGS
     assert "Traceback" not in done.err
     assert "Unexpected" not in done.err
