@@ -120,6 +120,15 @@ class Streams:
         """Write a line to standard error."""
         self._write_error(f"{text}\n")
 
+    @property
+    def shows_progress(self) -> bool:
+        """Whether somebody watches who wants to know how far a long command has come."""
+        return self.notes and _is_terminal(self._stderr) and os.environ.get("TERM") != "dumb"
+
+    def overwrite(self, text: str) -> None:
+        """Write a text over the line of a terminal on which the cursor stands."""
+        self._write_error(f"\r\x1b[K{text}")
+
     def red(self, text: str) -> str:
         """Return text in red where standard error shows colours and nobody minds."""
         return _coloured(text, RED, self._stderr)
@@ -127,17 +136,6 @@ class Streams:
     def tinted(self, text: str, colour: int) -> str:
         """Return text for standard output in a colour, where that shows colours and nobody minds."""
         return _coloured(text, colour, self._stdout)
-
-    # -- progress ----------------------------------------------------------------------------------------------
-
-    @property
-    def shows_progress(self) -> bool:
-        """Whether somebody watches who wants to know how far things are."""
-        return self.notes and _is_terminal(self._stderr) and os.environ.get("TERM") != "dumb"
-
-    def draw(self, text: str) -> None:
-        """Write to standard error as it is."""
-        self._write_error(text)
 
     def _write_error(self, text: str) -> None:
         if self._stderr is not None:

@@ -82,4 +82,5 @@ class Terminal:
 
 def frames(shown: str) -> Iterator[str]:
     """Yield what a line that is drawn over and over has shown."""
-    return (frame for frame in shown.replace("\n", "\r").split("\r") if frame.startswith("["))
+    drawn = (frame.removeprefix("\x1b[K") for frame in shown.replace("\n", "\r").split("\r"))
+    return (frame for frame in drawn if frame.startswith("["))

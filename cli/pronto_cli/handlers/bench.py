@@ -10,7 +10,7 @@ from pronto_cli.exits import Exit, UsageError
 from pronto_cli.line import number
 from pronto_cli.place import existing_directory
 from pronto_cli.printing import print_record
-from pronto_cli.progress import Progress
+from pronto_cli.steps import Steps
 from pronto_lmdb.config import default_root
 
 TYPE_CHECKING = False
@@ -31,7 +31,7 @@ def bench(line: Line, streams: Streams) -> int:
     with (
         TemporaryDirectory(prefix=".pronto-bench-", dir=place) as directory,
         Duel(directory, seconds) as duel,
-        Progress(streams, len(Duel.WORKLOADS) + 1) as progress,
+        Steps(streams, len(Duel.WORKLOADS) + 1) as progress,
     ):
         progress.step("the disk")
         flushes = duel.flushes()

@@ -11,7 +11,7 @@ from pronto_cli.line import number
 from pronto_cli.place import existing_directory
 from pronto_cli.printing import print_record
 from pronto_cli.probes import PROBES, ProbeFailed, ProbeWarning, Site
-from pronto_cli.progress import Progress
+from pronto_cli.steps import Steps
 from pronto_cli.streams import GREEN, RED, YELLOW
 from pronto_lmdb.config import default_root
 from pronto_lmdb.errors import ProntoError
@@ -52,7 +52,7 @@ def selftest(line: Line, streams: Streams) -> int:
 def _run(line: Line, streams: Streams, site: Site) -> set[str]:
     """Run and print all probes; return the outcomes that there were."""
     found = set()
-    with Progress(streams, len(PROBES)) as progress:
+    with Steps(streams, len(PROBES)) as progress:
         for name, probe in PROBES:
             progress.step(name)
             started = perf_counter()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pronto_cli.exits import Exit, UsageError
 from pronto_cli.place import current_address, opened
 from pronto_cli.printing import print_record
-from pronto_cli.progress import Progress
+from pronto_cli.steps import Steps
 from pronto_cli.table import aligned
 
 TYPE_CHECKING = False
@@ -47,7 +47,7 @@ def _all(line: Line, streams: Streams, store: Store) -> int:
     listed = [info.address for info in store.addresses(line.user)]
     rows: list[tuple[str, ...]] = [_HEADINGS]
     sums = dict.fromkeys(_SUMMED, 0)
-    with Progress(streams, len(listed)) as progress:
+    with Steps(streams, len(listed)) as progress:
         for address in listed:
             progress.step(str(address))
             facts = _facts(store, address)

@@ -1,4 +1,4 @@
-"""A bar on standard error while something takes long; only on a terminal, and gone when it is done."""
+"""A bar on standard error while something of several parts takes long; only on a terminal, and gone when it is done."""
 
 from __future__ import annotations
 
@@ -10,12 +10,10 @@ if TYPE_CHECKING:
     from pronto_cli.streams import Streams
 
 _WIDTH = 20
-_TO_LINE_START = "\r"
-_CLEAR_REST = "\x1b[K"
 
 
-class Progress:
-    """Shows how far something is. Use it in a ``with`` block and call :meth:`step` before each part.
+class Steps:
+    """Shows how many parts are done. Use it in a ``with`` block and call :meth:`step` before each part.
 
     Args:
         streams: where to show it, if there is a terminal and notes are wanted.
@@ -34,14 +32,14 @@ class Progress:
         if self._streams.shows_progress:
             filled = _WIDTH * self._done // max(self._total, 1)
             bar = "#" * filled + "-" * (_WIDTH - filled)
-            self._streams.draw(f"{_TO_LINE_START}[{bar}] {self._done}/{self._total} {what}{_CLEAR_REST}")
+            self._streams.overwrite(f"[{bar}] {self._done}/{self._total} {what}")
             self._shown = True
         self._done += 1
 
     def clear(self) -> None:
         """Take the bar away, so that something else can be printed."""
         if self._shown:
-            self._streams.draw(_TO_LINE_START + _CLEAR_REST)
+            self._streams.overwrite("")
             self._shown = False
 
     def __enter__(self) -> Self:
