@@ -45,7 +45,8 @@ def projects(moment: Moment) -> list[str]:
             return parts[0] + _BEHIND_DOT
         return _behind_namespace(parts)
 
-    _walk(moment, b"", visit)
+    # Behind keys of two parts there may be a leap, if their first part is a project that was found.
+    _walk(moment, b"", visit, lambda head: _PROJECT in found and (head == _NAMESPACE or head not in found))
     return [project.decode() for project in sorted(found)]
 
 
@@ -65,25 +66,35 @@ def namespaces(moment: Moment, project: str | None) -> list[tuple[str, str]]:
             found.add(place)
         return _behind_namespace(parts)
 
-    _walk(moment, b"" if wanted in (None, _PROJECT) else wanted + _DOT, visit)
+    prefix = b"" if wanted is None or wanted == _PROJECT else wanted + _DOT
+    _walk(moment, prefix, visit, lambda head: (_PROJECT, head) in found)
     return [(project.decode(), namespace.decode()) for project, namespace in sorted(found)]
 
 
-def _walk(moment: Moment, prefix: bytes, visit: Visit) -> None:
+def _walk(moment: Moment, prefix: bytes, visit: Visit, is_known: Callable[[bytes], bool]) -> None:
     """Show the keys with a prefix that follow the convention, in order.
 
     Args:
         moment: where to look.
         prefix: what they begin with.
         visit: takes the parts of a key and the cursor that stands on it; returns where to go on, ``None`` for the next.
+        is_known: tells whether another key of this namespace of the default project tells nothing new.
 
     """
     cursor = moment.txn.cursor()
-    there = cursor.set_range(prefix or FIRST_USER_KEY)
-    while there and (key := cursor.key()).startswith(prefix):
-        parts = key.split(_DOT, 2)
-        target = visit(parts, cursor) if all(parts) else None
-        there = cursor.next() if target is None else cursor.set_range(target)
+    target: bytes | None = prefix or FIRST_USER_KEY
+    while target is not None and cursor.set_range(target):
+        target = None
+        for key in cursor.iternext(keys=True, values=False):
+            if not key.startswith(prefix):
+                return
+            parts = key.split(_DOT, 2)
+            # Most keys that cannot be leapt over end here, so this is all that they cost.
+            if len(parts) < 3 and is_known(parts[0] if len(parts) == 2 else _NAMESPACE):
+                continue
+            target = visit(parts, cursor) if all(parts) else None
+            if target is not None:
+                break
 
 
 def _place(parts: list[bytes]) -> Place:

@@ -74,9 +74,10 @@ class CountingCursor:
         self.moves = 0
         self.key, self.value = cursor.key, cursor.value
 
-    def next(self):
-        self.moves += 1
-        return self._cursor.next()
+    def iternext(self, **options):
+        for key in self._cursor.iternext(**options):
+            self.moves += 1
+            yield key
 
     def set_range(self, key):
         self.moves += 1
@@ -95,8 +96,8 @@ class CountingTransaction:
     ("look", "most"),
     [
         (discovery.projects, 2 * 5 + 20),
-        (lambda moment: discovery.namespaces(moment, None), 5 * 10 + 10),
-        (lambda moment: discovery.namespaces(moment, "p3"), 10 + 2),
+        (lambda moment: discovery.namespaces(moment, None), 2 * 5 * 10 + 10),
+        (lambda moment: discovery.namespaces(moment, "p3"), 2 * 10 + 2),
     ],
     ids=["projects", "namespaces", "of one project"],
 )
