@@ -48,6 +48,33 @@ def _name(key: str, line: Any) -> str:
     return found.name if found.context is None else f"{found.name}{CONTEXT_MARK}{found.context}"
 
 
+def complete_project(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Return the projects of the address that applies that begin with a text."""
+    from pronto_cli.place import keystore
+
+    found = _asked(ctx, lambda line, store: keystore(line, store).projects())
+    return [project for project in found if project.startswith(incomplete)][:_OFFERED]
+
+
+def complete_namespace(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Return the namespaces, of the project that was named before, that begin with a text."""
+    from pronto_cli.place import keystore
+    from pronto_lmdb.key import DEFAULT_PROJECT
+
+    def namespaces(line: Any, store: Any) -> list[str]:
+        found = keystore(line, store).namespaces(line["project"] or DEFAULT_PROJECT)
+        return [namespace for _, namespace in found]
+
+    return [namespace for namespace in _asked(ctx, namespaces) if namespace.startswith(incomplete)][:_OFFERED]
+
+
+def complete_setting(incomplete: str) -> list[str]:
+    """Return the names of settings that begin with a text."""
+    from pronto_lmdb.config import SETTINGS
+
+    return [name for name in SETTINGS if name.startswith(incomplete)]
+
+
 def complete_shell(incomplete: str) -> list[str]:
     """Return the shells for which there is a script."""
     from pronto_cli.handlers.completion import SCRIPTS

@@ -225,7 +225,7 @@ def isolation(site: Site) -> str:
         victim, *others = workers
         victim.kill()
         for worker in others:
-            if worker.communicate("stop\n", timeout=_PATIENCE)[0].strip() != "unharmed":
+            if _answer(worker, "stop\n") != "unharmed":
                 raise ProbeFailed("a process was disturbed by the end of another.")
     finally:
         for worker in workers:
@@ -344,7 +344,17 @@ def _start(program: str, *arguments: str) -> subprocess.Popen[str]:
 
 
 def _in_another_process(program: str, *arguments: str) -> str:
-    return _start(program, *arguments).communicate(timeout=_PATIENCE)[0].strip()
+    with _start(program, *arguments) as process:
+        return _answer(process, "")
+
+
+def _answer(process: subprocess.Popen[str], question: str) -> str:
+    """Return what a process prints to its end."""
+    try:
+        return process.communicate(question, timeout=_PATIENCE)[0].strip()
+    except subprocess.TimeoutExpired:
+        process.kill()
+        raise ProbeFailed(f"a process has hung for {_PATIENCE:g} s.") from None
 
 
 def _size(count: int) -> str:

@@ -109,6 +109,13 @@ def test_what_is_broken_is_found(root, tmp_path, monkeypatch, broken):
     assert (found, bool(detail)) == (status, True)
 
 
+def test_a_process_that_hangs_is_not_waited_for_for_ever(root, tmp_path, monkeypatch):
+    monkeypatch.setattr(probes, "_READ_MAP", "import time; time.sleep(1000)")
+    monkeypatch.setattr(probes, "_PATIENCE", 0.2)
+    site = probes.Site(str(root), str(tmp_path), 0)
+    assert selftest._outcome(probes.shared_memory, site) == ("failed", "a process has hung for 0.2 s.")
+
+
 def test_a_store_that_others_may_enter_is_worth_a_warning(root, tmp_path):
     root.mkdir(mode=0o755)
     root.chmod(0o755)

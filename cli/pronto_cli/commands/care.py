@@ -4,11 +4,16 @@ from typing import Annotated
 
 import typer
 
-from pronto_cli.completion import complete_shell
+from pronto_cli.completion import complete_setting, complete_shell
 from pronto_cli.grammar import Group, HelpCommand, command, epilog
 
 _Setting = Annotated[
-    str, typer.Argument(metavar="NAME", help="address, durability, flush_interval, timeout or value_limit.")
+    str,
+    typer.Argument(
+        metavar="NAME",
+        help="address, durability, flush_interval, timeout or value_limit.",
+        autocompletion=complete_setting,
+    ),
 ]
 
 

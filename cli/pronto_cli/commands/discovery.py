@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from pronto_cli.commands.words import OwnProjectOption
+from pronto_cli.completion import complete_project
 from pronto_cli.grammar import command
 
 
@@ -24,7 +25,10 @@ def _projects() -> None:
 
 def _namespaces(
     name: Annotated[
-        str | None, typer.Argument(metavar="PROJECT", help="Which project; default: the project default.")
+        str | None,
+        typer.Argument(
+            metavar="PROJECT", help="Which project; default: the project default.", autocompletion=complete_project
+        ),
     ] = None,
     project: OwnProjectOption = None,
 ) -> None:
