@@ -113,7 +113,7 @@ def _root(
         bool, typer.Option("--version", is_eager=True, callback=_show_version, help="Print the version.")
     ] = False,
     help: Annotated[  # noqa: A002 - the name of the option
-        bool, typer.Option("--help", is_eager=True, callback=_show_help, help="Print this help.")
+        bool, typer.Option("--help", "-h", is_eager=True, callback=_show_help, help="Print this help.")
     ] = False,
 ) -> None:
     """Take the options that every command understands."""

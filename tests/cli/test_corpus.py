@@ -29,7 +29,7 @@ options = st.sampled_from(
     ["--json", "-q", "--quiet", "-a", "--address", "-u", "-c", "--timeout", "--ns-delim", "--ns-delim=/", "-p", "-n",
      "--project=p", "--literal", "--ttl", "--if-absent", "--if-revision", "--raw", "--with-revision", "--yes",
      "--dry-run", "--older-than", "--label", "--max-bytes", "--durability", "--exist-ok", "--to", "--deep", "--help",
-     "--version", "--nope", "-x", "-qq", "--json=1"],
+     "--version", "-h", "--nope", "-x", "-qq", "--json=1"],
 )  # fmt: skip
 word = st.one_of(odd, options, texts)
 
@@ -49,7 +49,7 @@ def lines(draw):
 
 
 def is_prose(words):
-    return not words or not {"help", "--help", "version", "--version"}.isdisjoint(words)
+    return not words or not {"help", "--help", "-h", "version", "--version"}.isdisjoint(words)
 
 
 @settings(max_examples=600, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -13,7 +13,7 @@ from pronto_cli.synonyms import NEEDLESS, OTHER_NAMES
 LISTED = [name.split() for name in HANDLERS if name not in ("delete", "ls")]
 GLOBALS = [
     "--root", "-a, --address", "-u, --user", "-c, --cursor", "--json", "-q, --quiet", "-v, --verbose", "--timeout",
-    "--ns-delim", "--version", "--help",
+    "--ns-delim", "--version", "-h, --help",
 ]  # fmt: skip
 
 
