@@ -264,7 +264,7 @@ def check(site: Site) -> str:
         count = sum(1 for _ in store.addresses())
     if problems:
         raise ProbeFailed(f"{len(problems)} problems, the first: {problems[0]}; `pronto check` lists all.")
-    return f"{count} addresses without a problem"
+    return f"addresses: {count}, problems: none"
 
 
 def speed(site: Site) -> str:
