@@ -16,7 +16,7 @@ refuse = { echo "Cannot set up $(VENV) with $(PYTHON): $(1) Choose another one: 
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test lint types wheel soak bench bench-quick clean
+.PHONY: help run test lint types wheel docs soak bench bench-quick clean
 
 help: ## show this list
 	@echo "usage: make TARGET [PYTHON=/path/to/python3]"
@@ -40,6 +40,9 @@ wheel: $(TESTABLE) ## build the wheel, look inside, install it elsewhere and use
 	$(BIN)/python -m build --wheel
 	$(BIN)/check-wheel-contents dist
 	$(BIN)/python .ci/check_wheel.py dist/*.whl
+
+docs: $(TESTABLE) ## write docs/cli.md anew, from the code
+	$(BIN)/python docs/reference.py
 
 soak: $(TESTABLE) ## the long tests, which `make test` leaves out
 	$(BIN)/python -m pytest -m soak --timeout 0

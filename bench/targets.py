@@ -193,6 +193,10 @@ _LONE = _full("micro", "put, durable")
 _FLEET = "own address each"
 _PYTHON = Point("start-up", "bare interpreter", "python")
 _QUICK_COMMANDS = ("get", "set", "del", "exists", "incr", "ttl", "keys", "scan")
+_OTHER_COMMANDS = (
+    "addresses", "stats", "projects", "namespaces", "nss", "create-cache", "expire", "persist", "sweep", "use",
+    "cursor list", "address info", "config list", "check", "completion", "version", "help",
+)  # fmt: skip
 _MOST_ADDRESSES = 100_000
 _BESIDE = "p99 of a get beside 8 flat-out writers"
 _ALONE = _full("neighbour", "get, p99", neighbours=0)
@@ -263,6 +267,6 @@ TARGETS: list[Target | Limit] = [
     ),
     *(
         Slowdown(f"`pronto {command}` from a shell", Point("start-up", command, "pronto"), _PYTHON, 20)
-        for command in ("addresses", "stats")
+        for command in _OTHER_COMMANDS
     ),
 ]

@@ -74,21 +74,30 @@ def _address(text: str) -> str:
     return str(Address.parse(text))
 
 
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise ValueError("that is no number") from None
+
+
 def _seconds(text: str) -> float:
-    seconds = float(text)
+    seconds = _number(text)
     if not 0 <= seconds < float("inf"):
         raise ValueError("must be a number of seconds, 0 or more")
     return seconds
 
 
 def _interval(text: str) -> float:
-    seconds = float(text)
+    seconds = _number(text)
     if not 0 < seconds <= _LONGEST_INTERVAL:
         raise ValueError(f"must be a number of seconds above 0, at most {_LONGEST_INTERVAL}")
     return seconds
 
 
 def _size(text: str) -> int:
+    if not text.strip().isdecimal():
+        raise ValueError("that is no whole number")
     size = int(text)
     if not 1 <= size < 2**32:
         raise ValueError("must be a number of bytes from 1 to 4294967295")

@@ -193,6 +193,24 @@ class ReadVerbs(Mapping[str, Value]):
         """The number of the last commit; 0 where nothing was ever written. It never runs backwards."""
         return self._read(lambda moment: moment.state.revision, 0)
 
+    def projects(self) -> list[str]:
+        """Return the projects that have live keys, by the convention of :class:`Key`, in byte order."""
+        from pronto_lmdb import discovery
+
+        return self._read(discovery.projects, [])
+
+    def namespaces(self, project: str | None = None) -> list[tuple[str, str]]:
+        """Return the (project, namespace) pairs that have live keys, in byte order.
+
+        Args:
+            project: only those of this project.
+
+        """
+        from pronto_lmdb import discovery
+
+        wanted = None if project is None else encode_bound(project).decode()
+        return self._read(lambda moment: discovery.namespaces(moment, wanted), [])
+
     def namespace_ttls(self) -> dict[str, float]:
         """Return the default TTLs in seconds of the namespaces that have one."""
 

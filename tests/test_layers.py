@@ -27,7 +27,7 @@ LAYERS = {
     "open environments": ["home", "pool", "lookup"],
     "commit path": ["commit", "journaled_commit", "group_commit", "combining"],
     "keystore": [
-        "moment", "reading", "changes", "operations", "loading", "writing", "view", "transaction", "keystore",
+        "moment", "discovery", "reading", "changes", "operations", "loading", "writing", "view", "transaction", "keystore",
         "exchange",
     ],
     "store": ["registry", "survey", "places", "lifecycle", "inspection", "checking", "address_verbs", "store"],

@@ -34,9 +34,24 @@ COMMANDS: dict[str, tuple[tuple[str, ...], str, int]] = {
     "del": (("del", "notes.plan.other"), "", 0),
     "addresses": (("addresses",), "default.default\n", 0),
     "stats": (("stats",), "", 0),
+    "projects": (("projects",), "notes\n", 0),
+    "namespaces": (("namespaces", "notes"), "plan\n", 0),
+    "nss": (("nss",), "notes.plan\n", 0),
+    "create-cache": (("create-cache", "other.cache", "60"), "", 0),
+    "expire": (("expire", "notes.plan.count", "3600"), "", 0),
+    "persist": (("persist", "notes.plan.count"), "", 0),
+    "sweep": (("sweep",), "0\n", 0),
+    "use": (("use",), "default.default\n", 0),
+    "cursor list": (("cursor", "list"), "default\n", 0),
+    "address info": (("address", "info"), "", 0),
+    "config list": (("config", "list"), "", 0),
+    "check": (("check", "--quiet"), "", 0),
+    "completion": (("completion", "bash"), "", 0),
+    "version": (("version",), "", 0),
+    "help": (("help", "set"), "", 0),
 }
 # Their output is more than a line that never changes.
-_UNCHECKED = frozenset(["ttl", "stats"])
+_UNCHECKED = frozenset(["ttl", "stats", "address info", "config list", "completion", "version", "help"])
 
 
 def run(run: Run) -> None:

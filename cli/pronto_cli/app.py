@@ -1,7 +1,5 @@
 """The Typer application: every command line that there is."""
 
-import os
-import sys
 from collections.abc import Sequence
 from functools import cache
 from typing import Annotated, Any
@@ -9,11 +7,12 @@ from typing import Annotated, Any
 import typer
 from typer.main import get_command
 
-from pronto_cli.commands import addresses, care, expiry, keys, streams
+from pronto_cli.commands import addresses, care, cursors, discovery, expiry, keys, streams
 from pronto_cli.completion import complete_address
 from pronto_cli.exits import MEANINGS, UsageError
 from pronto_cli.grammar import Group, Shortcut, epilog, keep_as_typed
 from pronto_cli.line import Line, glance
+from pronto_cli.run import program_name
 
 # The base of what Typer raises for a line it cannot read; it has no public name of its own.
 _ParseError: Any = typer.BadParameter.__base__
@@ -41,26 +40,37 @@ def parse(words: Sequence[str]) -> Line | int:
         UsageError: if it cannot be understood.
 
     """
-    name = "prontodb" if os.path.basename(sys.argv[0]).startswith("prontodb") else "pronto"
+    name = program_name()
     try:
-        line: Line | int = _command().main(list(words) or ["--help"], prog_name=name, standalone_mode=False)
+        line: Line | int = application().main(list(words) or ["--help"], prog_name=name, standalone_mode=False)
     except Shortcut as shortcut:
         return Line(shortcut.command, shortcut.arguments, json=glance(words)[0])
     except _ParseError as error:
         path = error.ctx.command_path if error.ctx else name
         problem = error.format_message().rstrip(".")
-        raise UsageError(problem if problem.endswith("?") else f"{problem}.", f"See `{path} --help`.") from error
+        hint = f"{_remedy(problem)}See `{path} --help`."
+        raise UsageError(problem if problem.endswith("?") else f"{problem}.", hint) from error
     except SystemExit as end:  # how Typer ends a completion
         return int(end.code or 0)
     return line
 
 
+def _remedy(problem: str) -> str:
+    """Return what helps where Typer only says what is wrong."""
+    if "unexpected extra argument" in problem:
+        return "Text with blanks needs quotes. "
+    if problem.startswith("No such option") and "ossible option" not in problem:
+        return "What begins with a dash and is no option goes behind `--`. "
+    return ""
+
+
 @cache
-def _command() -> Any:
+def application() -> Any:
+    """Return the root command, made when it is first needed."""
     app = typer.Typer(cls=Group, rich_markup_mode=None, context_settings={"terminal_width": _WIDTH})
     examples = epilog('pronto set plan "draft two"', "pronto get plan", "pronto help set")
     app.callback(cls=Group, help=_HELP, epilog=examples)(_root)
-    for group in (keys, expiry, streams, addresses, care):
+    for group in (keys, discovery, expiry, streams, addresses, cursors, care):
         group.register(app)
     return keep_as_typed(get_command(app))
 
@@ -103,7 +113,7 @@ def _root(
         bool, typer.Option("--version", is_eager=True, callback=_show_version, help="Print the version.")
     ] = False,
     help: Annotated[  # noqa: A002 - the name of the option
-        bool, typer.Option("--help", is_eager=True, callback=_show_help, help="Print this help.")
+        bool, typer.Option("--help", "-h", is_eager=True, callback=_show_help, help="Print this help.")
     ] = False,
 ) -> None:
     """Take the options that every command understands."""

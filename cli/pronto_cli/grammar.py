@@ -7,6 +7,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from pronto_cli.line import GLOBALS, Line
+from pronto_cli.synonyms import advice
 
 # Understood after a command, too, without being part of a line.
 _EAGER = ("help", "version")
@@ -55,13 +56,14 @@ class _Anywhere:
 
 
 def _write_section(formatter: Any, title: str, params: list[Any]) -> None:
-    rows = [(_spelling(param), param.help or "") for param in params]
+    rows = [(spelling(param), param.help or "") for param in params]
     if rows:
         with formatter.section(title):
             formatter.write_dl(rows)
 
 
-def _spelling(param: Any) -> str:
+def spelling(param: Any) -> str:
+    """Return an argument or option as help texts write it."""
     if param.param_type_name == "argument":
         return str(param.metavar)
     names = ", ".join(sorted(param.opts, key=len))
@@ -73,15 +75,25 @@ class Command(_Anywhere, TyperCommand):
 
     def invoke(self, ctx: Any) -> Line:
         """Return the line; what is given later on it counts."""
-        chain = [ctx]
-        while chain[0].parent is not None:
-            chain.insert(0, chain[0].parent)
-        options: dict[str, Any] = {}
-        for part in chain:
-            given = {name: part.params.get(name) for name in GLOBALS}
-            options |= {name: value for name, value in given.items() if value is not None and value is not False}
         arguments = {param.name: ctx.params[param.name] for param in self.params}
-        return Line(" ".join(part.command.name for part in chain[1:]), arguments, **options)
+        return Line(" ".join(part.command.name for part in _chain(ctx)[1:]), arguments, **global_options(ctx))
+
+
+def _chain(ctx: Any) -> list[Any]:
+    """Return the contexts from the root's to that of a command."""
+    chain = [ctx]
+    while chain[0].parent is not None:
+        chain.insert(0, chain[0].parent)
+    return chain
+
+
+def global_options(ctx: Any) -> dict[str, Any]:
+    """Return the global options that were given, before or after the command; the later ones count."""
+    options: dict[str, Any] = {}
+    for part in _chain(ctx):
+        given = {name: part.params.get(name) for name in GLOBALS}
+        options |= {name: value for name, value in given.items() if value is not None and value is not False}
+    return options
 
 
 class NumberCommand(Command):
@@ -123,6 +135,13 @@ class HelpCommand(Command):
 
 class Group(_Anywhere, TyperGroup):
     """The root, or a command that has commands."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Return the command that the first word names; where there is none, say what does the same here."""
+        known = None if args[0] in self.commands else advice(args[0], "" if ctx.parent is None else str(self.name))
+        if known:
+            ctx.fail(f"No such command {args[0]!r}. {known}")
+        return super().resolve_command(ctx, args)
 
 
 def command(

@@ -76,3 +76,10 @@ def keystore(line: Line, store: Store) -> Keystore | Transaction:
     if line.session is not None:
         return line.session.target(line)
     return store[current_address(line, store)]
+
+
+def existing_directory(path: str) -> str:
+    """Return the nearest directory that exists: where the store is, or will be."""
+    while not os.path.isdir(path):
+        path = os.path.dirname(path)
+    return path

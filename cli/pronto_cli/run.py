@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 from pronto_cli import quick
@@ -13,6 +14,11 @@ from pronto_cli.streams import Streams
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+
+def program_name() -> str:
+    """Return the name by which the command was called."""
+    return "prontodb" if os.path.basename(sys.argv[0]).startswith("prontodb") else "pronto"
 
 
 def run(argv: Sequence[str] | None, streams: Streams | None) -> int:

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from typing import Any, BinaryIO
 
 
+RED, GREEN, YELLOW = 31, 32, 33
+
+
 class Streams:
     """The three streams of a process, or of a test. Text is written as UTF-8, whatever the locale.
 
@@ -139,8 +142,11 @@ class Streams:
 
     def red(self, text: str) -> str:
         """Return text in red where standard error shows colours and nobody minds."""
-        shown = _is_terminal(self._stderr) and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-        return f"\x1b[31m{text}\x1b[0m" if shown else text
+        return _coloured(text, RED, self._stderr)
+
+    def tinted(self, text: str, colour: int) -> str:
+        """Return text for standard output in a colour, where that shows colours and nobody minds."""
+        return _coloured(text, colour, self._stdout)
 
     def _write_error(self, text: str) -> None:
         if self._stderr is not None:
@@ -161,3 +167,8 @@ def _named(stream: str) -> Iterator[None]:
 
 def _is_terminal(stream: BinaryIO | None) -> bool:
     return stream is not None and stream.isatty()
+
+
+def _coloured(text: str, colour: int, stream: BinaryIO | None) -> str:
+    shown = _is_terminal(stream) and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    return f"\x1b[{colour}m{text}\x1b[0m" if shown else text

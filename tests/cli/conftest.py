@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 PROGRAM = [sys.executable, "-m", "pronto_cli"]
+SCRIPT = shutil.which("pronto", path=str(Path(sys.executable).parent))
 
 
 class Result(NamedTuple):
@@ -104,10 +106,20 @@ def environment(root: Path) -> dict[str, str]:
 @pytest.fixture
 def program(environment: dict[str, str]) -> Callable[..., Result]:
     """Run the command as a program of its own."""
+    return _runner(PROGRAM, environment)
 
+
+@pytest.fixture
+def entry_point(environment: dict[str, str]) -> Callable[..., Result]:
+    """Run the console script that the installation has made."""
+    assert SCRIPT, "install the project first: `make test` does"
+    return _runner([SCRIPT], environment)
+
+
+def _runner(program: list[str], environment: dict[str, str]) -> Callable[..., Result]:
     def run(*words: str, stdin: bytes = b"", env: dict[str, str] | None = None, **options: Any) -> Result:
         done = subprocess.run(
-            [*PROGRAM, *words],
+            [*program, *words],
             input=stdin,
             env={**environment, **(env or {})},
             capture_output=True,

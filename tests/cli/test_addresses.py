@@ -1,4 +1,4 @@
-"""`addresses`, `address ...`, `config`, `stats`: addresses and settings of a store."""
+"""`addresses`, `address ...`, `config`: addresses and settings of a store."""
 
 from __future__ import annotations
 
@@ -233,7 +233,7 @@ def test_purge_refuses_an_impossible_age(trash, pronto, age, code):
     assert pronto("address", "purge", "--yes", "--older-than", age).code == code
 
 
-# -- settings and statistics -----------------------------------------------------------------------------------------
+# -- settings --------------------------------------------------------------------------------------------------------
 
 
 def test_config_set_stores_what_config_get_prints(store, ok):
@@ -278,10 +278,3 @@ def test_a_stored_durability_holds_for_new_addresses(store, ok):
     ok("config", "set", "durability", "off")
     ok("set", "plan", "draft", "-a", "alice")
     assert store.info("alice").durability == "off"
-
-
-def test_stats_prints_the_numbers_of_an_address(store, ok):
-    store["alice"].update({"a": 1, "b": 2})
-    facts = ok("stats", "-a", "alice", "--json").json
-    assert (facts["address"], facts["records"], facts["revision"]) == ("alice.default", 2, 1)
-    assert "records=2" in ok("stats", "-a", "alice").lines

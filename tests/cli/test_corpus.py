@@ -15,8 +15,8 @@ from pronto_cli.handlers import HANDLERS
 PROSE = ("Usage", "Error", "pronto", "Traceback", "usage")
 SILENT = ("set", "del", "delete", "expire", "persist", "config set")
 
-# `bench` takes its time; it has tests of its own.
-BRISK = sorted(set(HANDLERS) - {"bench"})
+# These take their time; they have tests of their own.
+BRISK = sorted(set(HANDLERS) - {"bench", "selftest"})
 
 commands = st.sampled_from([*BRISK, "address", "config", "copy", "gte", "", "--"]).map(str.split)
 texts = st.text(st.characters(exclude_characters="\0"), max_size=8)
@@ -29,10 +29,16 @@ options = st.sampled_from(
     ["--json", "-q", "--quiet", "-a", "--address", "-u", "-c", "--timeout", "--ns-delim", "--ns-delim=/", "-p", "-n",
      "--project=p", "--literal", "--ttl", "--if-absent", "--if-revision", "--raw", "--with-revision", "--yes",
      "--dry-run", "--older-than", "--label", "--max-bytes", "--durability", "--exist-ok", "--to", "--deep", "--help",
-     "--overwrite", "--each", "--strict", "--on-conflict", "--prefix", "--from", "--version", "--nope",
+     "--overwrite", "--each", "--strict", "--on-conflict", "--prefix", "--from", "--version", "-h", "--nope",
      "-x", "-qq", "--json=1"],
 )  # fmt: skip
 word = st.one_of(odd, options, texts)
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path, monkeypatch):
+    """Some lines make directories."""
+    monkeypatch.chdir(tmp_path)
 
 
 @st.composite
@@ -55,7 +61,7 @@ def leaves_the_scratch(words):
 
 
 def is_prose(words):
-    return not words or not {"help", "--help", "version", "--version"}.isdisjoint(words)
+    return not words or not {"help", "--help", "-h", "version", "--version"}.isdisjoint(words)
 
 
 @settings(max_examples=600, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -63,8 +69,18 @@ def is_prose(words):
 @example(words=["--json", "help"], piped=b"")
 @example(words=["help", "--", "set", "k", "-a"], piped=b"")
 def test_any_line(pronto, words, piped):
+    check_line(pronto, words, piped)
+
+
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(words=lines(), piped=st.sampled_from([b"", b"text", b"\xff"]))
+def test_any_line_through_the_installed_entry_point(entry_point, words, piped):
+    check_line(entry_point, words, piped)
+
+
+def check_line(run, words, piped):
     assume(not leaves_the_scratch(words))
-    done = pronto(*words, stdin=piped)
+    done = run(*words, stdin=piped)
     assert done.code in MEANINGS
     assert "Traceback" not in done.err
     assert "Unexpected" not in done.err

@@ -74,3 +74,60 @@ def test_with_json_a_miss_is_one_error_line(pronto, words, position):
     assert (done.code, done.out) == (2, b"")
     assert done.error.keys() == {"code", "message", "hint", "exit"}
     assert (done.error["code"], done.error["exit"]) == ("key_not_found", 2)
+
+
+# -- create-cache ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("timeout", ["timeout=60", "60", "60.0"])
+def test_create_cache_lets_the_keys_of_a_namespace_expire_by_default(clock, store, ok, timeout):
+    ok("set", "web.cache.before", "v")
+    assert ok("create-cache", "web.cache", timeout).out == b""
+    ok("set", "web.cache.k", "v")
+    ok("set", "web.cache.own", "v", "--ttl", "5")
+    ok("set", "web.other.k", "v")
+    keystore = store["default"]
+    assert [keystore.ttl(f"web.{key}") for key in ("cache.k", "cache.own", "cache.before", "other.k")] == [
+        60, 5, None, None,
+    ]  # fmt: skip
+
+
+def test_create_cache_again_replaces_and_none_takes_away(store, ok):
+    ok("create-cache", "web.cache", "60")
+    ok("create-cache", "web.cache", "timeout=5")
+    assert store["default"].namespace_ttls() == {"web.cache": 5.0}
+    ok("create-cache", "web.cache", "none")
+    assert store["default"].namespace_ttls() == {}
+
+
+def test_create_cache_of_the_default_namespace_holds_for_plain_names(clock, store, ok):
+    ok("create-cache", "default.default", "60")
+    ok("set", "plan", "v")
+    assert store["default"].ttl("plan") == 60
+
+
+def test_create_cache_takes_the_delimiter_of_the_line(store, ok):
+    ok("create-cache", "web|cache", "60", "--ns-delim", "|")
+    assert store["default"].namespace_ttls() == {"web.cache": 60.0}
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (["web", "60"], 1),
+        (["web.cache.k", "60"], 1),
+        (["web.", "60"], 1),
+        (["web|ca.che", "60", "--ns-delim", "|"], 1),
+        (["web.cache", "0"], 1),
+        (["web.cache", "-5"], 1),
+        (["web.cache", "timeout=0"], 1),
+        (["web.cache", "timeout=soon"], 64),
+        (["web.cache", "soon"], 64),
+        (["web.cache"], 64),
+        ([], 64),
+    ],
+)
+def test_create_cache_refuses_what_cannot_be(root, pronto, words, code):
+    done = pronto("create-cache", *words)
+    assert (done.code, done.out) == (code, b"")
+    assert not root.exists()

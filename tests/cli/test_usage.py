@@ -8,11 +8,12 @@ import pytest
 
 from pronto_cli.exits import MEANINGS
 from pronto_cli.handlers import HANDLERS
+from pronto_cli.synonyms import NEEDLESS, OTHER_NAMES
 
 LISTED = [name.split() for name in HANDLERS if name not in ("delete", "ls")]
 GLOBALS = [
     "--root", "-a, --address", "-u, --user", "-c, --cursor", "--json", "-q, --quiet", "-v, --verbose", "--timeout",
-    "--ns-delim", "--version", "--help",
+    "--ns-delim", "--version", "-h, --help",
 ]  # fmt: skip
 
 
@@ -102,12 +103,22 @@ def test_what_is_nearly_right_gets_a_suggestion(pronto, words, suggestion):
     assert suggestion in pronto(*words).err
 
 
-@pytest.mark.parametrize(
-    "name",
-    ["projects", "namespaces", "nss", "cursor", "create-cache", "backup", "restore", "migrate", "selftest"],
-)
-def test_a_command_that_is_not_built_is_unknown(pronto, name):
+@pytest.mark.parametrize("name", ["noop", "admin", "install", "uninstall", "nuclear-clean", "serve", "put"])
+def test_a_command_that_there_is_not_is_unknown(pronto, name):
     assert pronto(name).code == 64
+
+
+@pytest.mark.parametrize("name", OTHER_NAMES)
+def test_the_name_that_another_program_uses_leads_to_a_command(pronto, name):
+    assert f"Did you mean `pronto {OTHER_NAMES[name]}`?" in pronto(name, "some", "words").err
+    assert OTHER_NAMES[name].split()[0] in {word for command in HANDLERS for word in command.split()[:1]}
+
+
+@pytest.mark.parametrize("name", NEEDLESS)
+def test_what_is_not_needed_is_said_to_be_so(pronto, name):
+    done = pronto(name)
+    assert done.code == 64
+    assert NEEDLESS[name] in done.err
 
 
 # -- help and version ------------------------------------------------------------------------------------------------
@@ -117,7 +128,7 @@ def test_no_words_at_all_print_the_general_help(ok):
     assert ok().out == ok("--help").out == ok("help").out
 
 
-@pytest.mark.parametrize("command", [*LISTED, ["address"], ["config"]], ids=" ".join)
+@pytest.mark.parametrize("command", [*LISTED, ["address"], ["config"], ["cursor"]], ids=" ".join)
 def test_help_command_and_command_help_agree_and_end_with_an_example(ok, command):
     text = ok(*command, "--help").text
     assert ok("help", *command).text == text

@@ -1,24 +1,30 @@
-"""`config`, `stats`, `check`, `compact`, `bench`, `help`, `version`."""
+"""`config`, `stats`, `check`, `compact`, `bench`, `selftest`, `completion`, `help`, `version`."""
 
 from typing import Annotated
 
 import typer
 
 from pronto_cli.commands.words import OptionalAddressArgument
+from pronto_cli.completion import complete_setting, complete_shell
 from pronto_cli.grammar import Group, HelpCommand, command, epilog
 
 _Setting = Annotated[
     str,
-    typer.Argument(metavar="NAME", help="address, durability, flush_interval, timeout, value_limit or view_warning."),
+    typer.Argument(
+        metavar="NAME",
+        help="address, durability, flush_interval, timeout, value_limit or view_warning.",
+        autocompletion=complete_setting,
+    ),
 ]
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this module."""
-    command(app, "stats", "pronto stats -a alice.research --json")(_stats)
+    command(app, "stats", "pronto stats -a alice.research --json", "pronto stats --all")(_stats)
     command(app, "check", "pronto check --deep")(_check)
     command(app, "compact", "pronto compact", "pronto compact alice.research --json")(_compact)
     command(app, "bench", "pronto bench --seconds 20")(_bench)
+    command(app, "selftest", "pronto selftest", "pronto selftest --root /srv/agents --json")(_selftest)
     group = typer.Typer(
         name="config", cls=Group, help="Show and change the settings kept in a store.",
         epilog=epilog("pronto config set timeout 30"),
@@ -27,12 +33,20 @@ def register(app: typer.Typer) -> None:
     command(group, "set", "pronto config set timeout 30")(_config_set)
     command(group, "list", "pronto config list --json")(_config_list)
     app.add_typer(group)
+    command(app, "completion", "pronto completion bash")(_completion)
     command(app, "version", "pronto version --json")(_version)
     command(app, "help", "pronto help address create", cls=HelpCommand)(_help)
 
 
-def _stats() -> None:
-    """Print how much an address holds and uses."""
+def _stats(
+    all: Annotated[  # noqa: A002 - the name of the option
+        bool, typer.Option("--all", help="All addresses, or with -u those of a user.")
+    ] = False,
+) -> None:
+    """Print how much an address holds and uses, and how much of its quota that is.
+
+    With --all a table of all addresses, and their sum. With --json one object a line.
+    """
 
 
 def _check(
@@ -66,6 +80,29 @@ def _bench(
     Both write the same bytes, flushed with every commit, in turns; figures are medians. The first line is what the
     disk itself can do. The store is not touched: everything happens in a temporary directory beside it. With --json
     one object a line.
+    """
+
+
+def _selftest(
+    seconds: Annotated[
+        str | None, typer.Option("--seconds", metavar="SECONDS", help="How long to measure speed; default: 5, 0: not.")
+    ] = None,
+) -> None:
+    """Try whether this machine and this disk can do what a store needs. Exit code 4 if something fails.
+
+    Looks at the file system where the store is, or will be, and at the limits of the process; lets processes work
+    side by side, and kills one; checks the store; measures. Takes less than a minute, in a temporary directory beside
+    the addresses, which are not touched. A warning fails nothing. With --json one object a line.
+    """
+
+
+def _completion(
+    shell: Annotated[str, typer.Argument(metavar="SHELL", help="bash, zsh or fish.", autocompletion=complete_shell)],
+) -> None:
+    """Print a script that makes a shell offer commands, options, addresses and keys.
+
+    Put `source <(pronto completion bash)` into ~/.bashrc, the same with zsh into ~/.zshrc, and
+    `pronto completion fish | source` into ~/.config/fish/config.fish.
     """
 
 

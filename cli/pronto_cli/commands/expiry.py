@@ -1,4 +1,4 @@
-"""`ttl expire persist sweep`: how long keys live."""
+"""`ttl expire persist create-cache sweep`: how long keys live."""
 
 from typing import Annotated
 
@@ -13,6 +13,10 @@ def register(app: typer.Typer) -> None:
     command(app, "ttl", "pronto ttl lease")(_ttl)
     command(app, "expire", "pronto expire lease 30", cls=NumberCommand)(_expire)
     command(app, "persist", "pronto persist lease")(_persist)
+    command(
+        app, "create-cache", "pronto create-cache web.sessions timeout=3600", "pronto create-cache web.sessions 60",
+        cls=NumberCommand,
+    )(_create_cache)  # fmt: skip
     command(app, "sweep", "pronto sweep -a alice.research")(_sweep)
 
 
@@ -45,6 +49,18 @@ def _persist(
     literal: LiteralOption = False,
 ) -> None:
     """Let a key never expire."""
+
+
+def _create_cache(
+    namespace: Annotated[str, typer.Argument(metavar="PROJECT.NAMESPACE", help="A namespace of keys.")],
+    seconds: Annotated[
+        str, typer.Argument(metavar="timeout=SECONDS", help="Or the seconds alone; none: keys live for ever again.")
+    ],
+) -> None:
+    """Let the keys of a namespace expire by default.
+
+    This holds for keys written from now on without --ttl. `pronto stats` lists what was set.
+    """
 
 
 def _sweep() -> None:

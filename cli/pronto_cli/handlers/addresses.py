@@ -7,7 +7,15 @@ from contextlib import contextmanager
 
 from pronto_cli.exits import AddressAbsentError, DeclinedError, Exit, UsageError
 from pronto_cli.line import number, whole
-from pronto_cli.place import ADDRESS_SETTING, ADDRESS_VARIABLE, CURSOR_VARIABLE, USER_VARIABLE, current_address, opened
+from pronto_cli.place import (
+    ADDRESS_SETTING,
+    ADDRESS_VARIABLE,
+    CURSOR_VARIABLE,
+    DEFAULT_ADDRESS,
+    USER_VARIABLE,
+    current_address,
+    opened,
+)
 from pronto_cli.printing import print_record, print_value
 from pronto_lmdb import clock
 from pronto_lmdb.address import Address
@@ -25,6 +33,7 @@ if TYPE_CHECKING:
 
 # How many addresses are compared with a mistyped one.
 _COMPARED = 10_000
+_USUAL = f".{DEFAULT_ADDRESS.cursor}"
 
 
 def addresses(line: Line, streams: Streams) -> int:
@@ -249,5 +258,7 @@ def _advice(address: Address, names: list[str]) -> str:
     """Return a hint for an address that does not exist."""
     from difflib import get_close_matches
 
-    close = get_close_matches(str(address), names)
+    # The usual cursor would make all addresses that have it look alike.
+    short = {name.removesuffix(_USUAL): name for name in names}
+    close = [short[match] for match in get_close_matches(str(address).removesuffix(_USUAL), short)]
     return f"Did you mean {' or '.join(close)}?" if close else "`pronto addresses` lists those that exist."

@@ -8,7 +8,9 @@ from tempfile import TemporaryDirectory
 from pronto_cli.duel import Duel
 from pronto_cli.exits import Exit, UsageError
 from pronto_cli.line import number
+from pronto_cli.place import existing_directory
 from pronto_cli.printing import print_record
+from pronto_cli.steps import Steps
 from pronto_lmdb.config import default_root
 
 TYPE_CHECKING = False
@@ -24,11 +26,22 @@ def bench(line: Line, streams: Streams) -> int:
     seconds = DEFAULT_SECONDS if line["seconds"] is None else number(line["seconds"], "--seconds")
     if not 0 < seconds <= 3600:
         raise UsageError("--seconds takes a number from 0 to 3600.", "Leave it out for about a minute.")
-    place = _existing(os.path.abspath(line.root or default_root()))
+    place = existing_directory(os.path.abspath(line.root or default_root()))
     streams.note(f"Measuring for about {seconds:g} s in {place}.")
-    with TemporaryDirectory(prefix=".pronto-bench-", dir=place) as directory, Duel(directory, seconds) as duel:
-        _print_flushes(line, streams, duel.flushes())
-        for figure in duel.figures():
+    with (
+        TemporaryDirectory(prefix=".pronto-bench-", dir=place) as directory,
+        Duel(directory, seconds) as duel,
+        Steps(streams, len(Duel.WORKLOADS) + 1) as progress,
+    ):
+        progress.step("the disk")
+        flushes = duel.flushes()
+        progress.clear()
+        _print_flushes(line, streams, flushes)
+        figures = duel.figures()
+        for workload in Duel.WORKLOADS:
+            progress.step(workload)
+            figure = next(figures)
+            progress.clear()
             if line.json:
                 fields = {"workload": figure.name, "pronto": figure.pronto, "sqlite": figure.sqlite}
                 print_record(line, streams, {**fields, "ratio": figure.ratio})
@@ -45,10 +58,3 @@ def _print_flushes(line: Line, streams: Streams, flushes: float) -> None:
         streams.line(f"{'operations a second':<22}{'Pronto full':>14}{'SQLite FULL':>14}{'ratio':>8}")
         streams.line(f"{'flush of a page':<22}{flushes:>14,.0f}  (the disk: the bound for lone durable writes)")
     streams.flush()
-
-
-def _existing(path: str) -> str:
-    """Return the nearest directory that exists: where the store is, or will be."""
-    while not os.path.isdir(path):
-        path = os.path.dirname(path)
-    return path

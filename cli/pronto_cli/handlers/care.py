@@ -1,11 +1,11 @@
-"""`config`, `stats`, `check`, `help`, `version`: looking after a store, and finding one's way."""
+"""`config`, `check`, `help`, `version`: looking after a store, and finding one's way."""
 
 from __future__ import annotations
 
 import os
 
 from pronto_cli.exits import Exit
-from pronto_cli.place import current_address, opened
+from pronto_cli.place import opened
 from pronto_cli.printing import print_record, print_value
 
 TYPE_CHECKING = False
@@ -54,14 +54,6 @@ def _source(store: Store, name: str) -> str:
     if os.environ.get(SETTINGS[name].variable):
         return "environment"
     return "store" if name in store.config else "default"
-
-
-def stats(line: Line, streams: Streams) -> int:
-    """Print how much an address holds and uses."""
-    with opened(line) as store:
-        address = current_address(line, store)
-        print_record(line, streams, {"address": str(address), **store[address].stats()._asdict()})
-    return Exit.OK
 
 
 def check(line: Line, streams: Streams) -> int:

@@ -1,4 +1,4 @@
-"""`ttl`, `expire`, `persist`, `sweep`: how long keys live."""
+"""`ttl`, `expire`, `persist`, `sweep`, `create-cache`: how long keys live."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from pronto_cli.line import number
 from pronto_cli.names import stored_key
 from pronto_cli.place import keystore, opened
 from pronto_cli.printing import print_value
+from pronto_lmdb.errors import InvalidKeyError
+from pronto_lmdb.key import Key
 from pronto_lmdb.reading import key_not_found
 
 TYPE_CHECKING = False
@@ -52,3 +54,22 @@ def sweep(line: Line, streams: Streams) -> int:
     with opened(line) as store:
         print_value(line, streams, keystore(line, store).sweep())
     return Exit.OK
+
+
+def create_cache(line: Line, _streams: Streams) -> int:
+    """Give a namespace a default lifetime, or take it away."""
+    text = line["seconds"].removeprefix("timeout=")
+    seconds = None if text == NEVER else number(text, "timeout")
+    namespace = _namespace(line["namespace"], line.ns_delim)
+    with opened(line) as store:
+        keystore(line, store).namespace_ttl(namespace, seconds)
+    return Exit.OK
+
+
+def _namespace(text: str, delimiter: str) -> str:
+    """Return a namespace as the library writes it."""
+    parts = text.split(delimiter)
+    if len(parts) != 2:
+        raise InvalidKeyError(f"{text!r} is no namespace.", f"Write PROJECT{delimiter}NAMESPACE.")
+    Key(parts[0], parts[1], "name")  # raises for parts that no key can have
+    return ".".join(parts)
