@@ -40,6 +40,7 @@ from pronto_lmdb.view import View
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from pronto_lmdb import migration
     from pronto_lmdb.results import AddressInfo, DeletedAddress, Entry, Problem, Report, Stats
 
 __version__ = "0.1.0"
@@ -76,9 +77,12 @@ __all__ = [
     "Value",
     "View",
     "__version__",
+    "migration",
     "open",
 ]
 
+# Imported when somebody asks for them.
+_MODULES = frozenset(["migration"])
 _RESULTS = frozenset(["AddressInfo", "DeletedAddress", "Entry", "Problem", "Report", "Stats"])
 
 
@@ -87,4 +91,8 @@ def __getattr__(name: str) -> object:
         from pronto_lmdb import results
 
         return getattr(results, name)
+    if name in _MODULES:
+        from importlib import import_module
+
+        return import_module(f"{__name__}.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

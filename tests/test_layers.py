@@ -26,7 +26,13 @@ LAYERS = {
     "open environments": ["home", "pool", "lookup"],
     "commit path": ["commit", "journaled_commit"],
     "keystore": ["moment", "reading", "changes", "writing", "view", "transaction", "keystore"],
-    "store": ["registry", "survey", "places", "lifecycle", "inspection", "checking", "address_verbs", "store"],
+    "store": [
+        "registry", "survey", "places", "lifecycle", "adoption", "inspection", "checking", "address_verbs", "store",
+    ],
+    "migration": [
+        "legacy_keys", "legacy_schema", "legacy_copy", "legacy_archive", "legacy_places", "legacy_database",
+        "migration_rows", "migration_plan", "migration_sources", "migration_survey", "migration",
+    ],
     "public names": ["__init__"],
 }  # fmt: skip
 ORDER = [module for modules in LAYERS.values() for module in modules]
