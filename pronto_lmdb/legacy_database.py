@@ -6,9 +6,7 @@ import sqlite3
 from contextlib import closing, contextmanager
 from functools import partial
 from hashlib import sha256
-from itertools import groupby
-from operator import itemgetter
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from msgpack import packb
 
@@ -16,9 +14,8 @@ from pronto_lmdb.errors import MigrationError
 from pronto_lmdb.legacy_keys import Parts
 from pronto_lmdb.legacy_schema import check_schema
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from pronto_lmdb.values import Value
 
@@ -27,7 +24,11 @@ _TEXT = partial(str, encoding="utf-8", errors="surrogateescape")
 
 _COLUMNS = "project, namespace, key, context, value, updated_at, expires_at"
 # Rows of one key come together, in the order in which they were written: nothing but that tells overwritten ones apart.
-_ROWS = f"SELECT {_COLUMNS} FROM kv {{}} ORDER BY project, namespace, key, context, rowid"  # noqa: S608
+_IN_ORDER = "ORDER BY kv.project, kv.namespace, kv.key, kv.context, kv.rowid"
+_ROWS = f"SELECT {_COLUMNS} FROM kv {_IN_ORDER}"  # noqa: S608
+_ROWS_OF_CONTEXT = f"SELECT {_COLUMNS} FROM kv WHERE project > ? AND project < ? {_IN_ORDER}".replace(  # noqa: S608
+    "project,", "substr(project, ?),", 1
+)
 _NAMESPACES = "SELECT project, namespace, is_ttl, default_ttl FROM sys_namespaces ORDER BY project, namespace"
 
 _STAGE = """
@@ -40,8 +41,13 @@ _INTO_STAGE = "INSERT INTO all_rows VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _STAGED = f"INSERT INTO kv SELECT {_COLUMNS} FROM all_rows ORDER BY updated_at, source, number"  # noqa: S608
 
 
+_BATCH = 1_000
+# Project, namespace, key, context, value, updated_at, expires_at.
+RawRow = tuple[Any, Any, Any, Any, Any, Any, Any]
+
+
 class Row(NamedTuple):
-    """One row of the old program's table."""
+    """What one row says about its key."""
 
     value: Value
     updated_at: int
@@ -74,24 +80,40 @@ class Database:
     def __init__(self, path: str, place: str) -> None:
         self.path = path
         self.place = place
+        self._text: Callable[[bytes], str] = str
         with self._reading() as connection:
             check_schema(_tables(connection), place)
             found = connection.execute("PRAGMA integrity_check(1)").fetchone()[0]
             if found != "ok":
                 raise _damaged(place, found)
 
-    def grouped(self, where: str = "", values: tuple[str, ...] = ()) -> Iterator[tuple[Parts, list[Row]]]:
-        """Yield each key with its rows, oldest first; sorted.
+    @property
+    def is_utf8(self) -> bool:
+        """Whether all text is UTF-8, as the old program wrote it; known once :meth:`digest` has read all of it."""
+        return self._text is str
+
+    def groups(self, meta: str | None = None) -> Iterator[list[RawRow]]:
+        """Yield the rows of each key, oldest first, exactly as they are stored; keys are sorted.
 
         Args:
-            where: a condition in SQL.
-            values: what stands for the question marks in it.
+            meta: only what was stored under this meta context, which is left out of the projects then.
 
         """
+        statement = _ROWS if meta is None else _ROWS_OF_CONTEXT
+        values = () if meta is None else (len(meta) + 2, f"{meta}.", f"{meta}/")  # the slash follows the dot
         with self._reading() as connection:
-            cursor = connection.execute(_ROWS.format(where and f"WHERE {where}"), values)
-            for parts, rows in groupby(cursor, itemgetter(0, 1, 2, 3)):
-                yield Parts._make(map(_as_text, parts)), [_row(row) for row in rows]
+            group: list[RawRow] = []
+            last = None
+            for row in connection.execute(statement, values):
+                key = row[:4]
+                if key == last:
+                    group.append(row)
+                    continue
+                if group:
+                    yield group
+                group, last = [row], key
+            if group:
+                yield group
 
     def namespaces(self) -> list[Namespace]:
         """Return the namespaces that were given a default TTL."""
@@ -112,22 +134,33 @@ class Database:
 
     def digest(self) -> tuple[str, int]:
         """Return a checksum of the content, whatever file it is in, and the number of rows."""
+        try:
+            return self._digest()
+        except UnicodeError:
+            self._text = _TEXT
+            return self._digest()
+
+    def _digest(self) -> tuple[str, int]:
         summed, count = sha256(), 0
         with self._reading() as connection:
-            for row in connection.execute(_ROWS.format("")):
-                summed.update(packb(row, unicode_errors="surrogateescape"))
-                count += 1
+            cursor = connection.execute(_ROWS_AS_WRITTEN)
+            while rows := cursor.fetchmany(_BATCH):
+                summed.update(packb(rows, unicode_errors="surrogateescape"))
+                count += len(rows)
             if "sys_namespaces" in _tables(connection):
-                for row in connection.execute(_NAMESPACES):
-                    summed.update(packb(row, unicode_errors="surrogateescape"))
+                namespaces = connection.execute(_NAMESPACES).fetchall()
+                summed.update(packb(namespaces, unicode_errors="surrogateescape"))
         return summed.hexdigest(), count
 
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
         try:
-            with closing(_connected(self.path)) as connection:
+            with closing(sqlite3.connect(self.path)) as connection:
+                connection.text_factory = self._text
                 yield connection
         except sqlite3.Error as error:
+            if "decode to UTF-8" in str(error):
+                raise UnicodeError(str(error)) from error
             raise _damaged(self.place, str(error)) from error
 
 
@@ -139,7 +172,7 @@ def staged(databases: Iterable[Database], path: str) -> Database:
         path: of the new file.
 
     """
-    with closing(_connected(path)) as stage:
+    with closing(sqlite3.connect(path)) as stage:
         stage.executescript(_STAGE)
         for number, database in enumerate(databases):
             with database._reading() as connection:
@@ -156,14 +189,9 @@ def staged(databases: Iterable[Database], path: str) -> Database:
         stage.execute("CREATE INDEX by_key ON kv (project, namespace, key, context)")
         stage.commit()
     merged = Database.__new__(Database)
-    merged.path, merged.place = path, path
+    merged.path = merged.place = path
+    merged._text = str
     return merged
-
-
-def _connected(path: str) -> sqlite3.Connection:
-    connection = sqlite3.connect(path)
-    connection.text_factory = _TEXT
-    return connection
 
 
 def _tables(connection: sqlite3.Connection) -> dict[str, frozenset[str]]:
@@ -174,9 +202,12 @@ def _tables(connection: sqlite3.Connection) -> dict[str, frozenset[str]]:
     return {name: frozenset(column for (column,) in connection.execute(columns, (name,))) for (name,) in names}
 
 
-def _row(row: tuple[object, ...]) -> Row:
-    *_, value, updated_at, expires_at = row
-    return Row(_as_value(value), _instant(updated_at) or 0, _instant(expires_at))
+def understood(row: RawRow) -> tuple[Parts, Row]:
+    """Return what a row says, whatever kinds of values other programs have put into it."""
+    *parts, value, updated_at, expires_at = row
+    project, namespace, key, context = map(_as_text, parts)
+    told = Row(_as_value(value), _instant(updated_at) or 0, _instant(expires_at))
+    return Parts(project or "", namespace or "", key or "", context), told
 
 
 def _as_value(value: object) -> Value:
@@ -202,16 +233,16 @@ def _as_text(part: object) -> str | None:
 def _instant(seconds: object) -> int | None:
     """Return an instant in microseconds; what is no number says nothing."""
     if isinstance(seconds, int | float) and seconds == seconds:
-        return round(min(max(seconds, 0), _LAST_SECOND) * 1_000_000)
+        return round(min(max(seconds, 0), LAST_SECOND) * 1_000_000)
     return None
 
 
 # The end of the year 9999, the last instant that a record can have.
-_LAST_SECOND = 253_402_300_799
+LAST_SECOND = 253_402_300_799
 
 
 def _ttl(is_ttl: object, seconds: object) -> int | None:
-    return seconds if is_ttl and isinstance(seconds, int) and 0 < seconds < _LAST_SECOND else None
+    return seconds if is_ttl and isinstance(seconds, int) and 0 < seconds < LAST_SECOND else None
 
 
 def _damaged(place: str, reason: str) -> MigrationError:

@@ -52,6 +52,37 @@ class Named(NamedTuple):
         return self.spelled_out is not None and self.spelled_out != self.key
 
 
+class SimpleKeys:
+    """The keys of rows without a context and without anything in their names that means something.
+
+    Most rows are such, and rows come sorted, so one look at project and namespace serves many.
+
+    Args:
+        contexts: as for :func:`named`.
+
+    """
+
+    __slots__ = ("_contexts", "_namespace", "_prefix", "_project")
+
+    def __init__(self, contexts: frozenset[str]) -> None:
+        self._contexts = contexts
+        self._project = self._namespace = ""
+        self._prefix: bytes | None = None
+
+    def encoded(self, project: object, namespace: object, key: object) -> bytes | None:
+        """Return the key of a row as it is stored, or ``None`` if the row is none of these."""
+        if not (type(project) is type(namespace) is type(key) is str):
+            return None
+        if project != self._project or namespace != self._namespace:
+            self._project, self._namespace = project, namespace
+            sample = _plain(Parts(project, namespace, "k", None), self._contexts)
+            self._prefix = None if sample is None else sample[:-1].encode()
+        if self._prefix is None or not key.isprintable() or "." in key or CONTEXT_MARK in key or not key:
+            return None
+        encoded = self._prefix + key.encode()
+        return encoded if len(encoded) <= MAX_KEY_BYTES else None
+
+
 def meta_context(project: str) -> str | None:
     """Return the meta context in a stored project, which is ``context.project`` then."""
     context, dot, rest = project.partition(".")

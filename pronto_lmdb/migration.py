@@ -16,6 +16,8 @@ import os
 from dataclasses import asdict, dataclass, field
 from hashlib import sha256
 
+from msgpack import packb
+
 from pronto_lmdb import changes, clock
 from pronto_lmdb.address import Address
 from pronto_lmdb.adoption import put_as_of
@@ -323,20 +325,28 @@ class _Execution:
         allowed = report.kept
         for batch in batches(self._rows(share, "checking")):
             found = stored(self._store, planned.address, [record.key for record in batch])
-            now = clock.now()
-            for record, there in zip(batch, found, strict=True):
-                if there is not None and not is_same(record, there) and allowed:
-                    allowed -= 1
-                elif not (record.expires_at is not None and record.expires_at <= now):
-                    good = there is not None and is_same(record, there)
-                    report.verified += good
-                    report.missing += not good
-                    if not good and len(report.missing_keys) < _SHOWN:
-                        report.missing_keys.append(record.key.decode())
-                    if not good:
-                        continue
-                summed.update(record.fingerprint())
+            if any(there is None or not is_same(record, there) for record, there in zip(batch, found, strict=True)):
+                batch, allowed = self._looked_at(batch, found, report, allowed)
+            report.verified += len(batch)
+            summed.update(packb(batch))
         report.checksum = summed.hexdigest()
+
+    def _looked_at(
+        self, batch: list[Record], found: list[bytes | None], report: AddressReport, allowed: int
+    ) -> tuple[list[Record], int]:
+        """Return those of some records that are there, and how many others may still have another value."""
+        good, now = [], clock.now()
+        for record, there in zip(batch, found, strict=True):
+            # What has expired since the plan was made may have been swept away.
+            if (there is not None and is_same(record, there)) or (record.expires_at or now + 1) <= now:
+                good.append(record)
+            elif there is not None and allowed:
+                allowed -= 1
+            else:
+                report.missing += 1
+                if len(report.missing_keys) < _SHOWN:
+                    report.missing_keys.append(record.key.decode())
+        return good, allowed
 
     def _rows(self, share: Share, phase: str) -> Iterator[Record]:
         options = self._plan.options

@@ -5,15 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
+from msgpack import Packer
+
 from pronto_lmdb.errors import InvalidKeyError
 from pronto_lmdb.key import encode_key
-from pronto_lmdb.legacy_keys import Named, Parts, meta_context, named, names_key
+from pronto_lmdb.legacy_database import LAST_SECOND, understood
+from pronto_lmdb.legacy_keys import Named, Parts, SimpleKeys, meta_context, named, names_key
 from pronto_lmdb.values import pack
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pronto_lmdb.legacy_database import Database, Row
+    from pronto_lmdb.legacy_database import Database, RawRow, Row
 
 # LMDB's own limit: what was stored once is kept, whatever the setting for new values says.
 _LARGEST_VALUE = 2**32 - 4096
@@ -54,16 +57,12 @@ class Share:
     meta: str | None
     contexts: frozenset[str]
 
-    def keys(self, *, split: bool) -> Iterator[tuple[Parts, list[Row]]]:
-        """Yield the keys of this part with their rows; ``split`` says whether other parts have meta contexts."""
-        if self.meta is not None:
-            begin, end = f"{self.meta}.", f"{self.meta}/"  # the slash follows the dot
-            for parts, rows in self.database.grouped("project > ? AND project < ?", (begin, end)):
-                yield parts._replace(project=parts.project.removeprefix(begin)), rows
-            return
-        for parts, rows in self.database.grouped():
-            if not split or not is_own(meta_context(parts.project)):
-                yield parts, rows
+    def groups(self, *, split: bool) -> Iterator[list[RawRow]]:
+        """Yield the rows of each key of this part; ``split`` says whether other parts have meta contexts."""
+        found = self.database.groups(self.meta)
+        if self.meta is None and split:
+            return (group for group in found if not is_own(meta_context(str(group[0][0]))))
+        return found
 
 
 class Record(NamedTuple):
@@ -73,11 +72,6 @@ class Record(NamedTuple):
     packed: bytes
     updated_at: int
     expires_at: int | None
-
-    def fingerprint(self) -> bytes:
-        """Return what checksums are made of."""
-        fields = len(self.key), self.key, len(self.packed), self.packed, self.expires_at or 0
-        return b"%d:%b%d:%b%d;" % fields
 
 
 @dataclass
@@ -117,19 +111,36 @@ def records(share: Share, choice: Choice, now: int, tally: Tally) -> Iterator[Re
         tally: is counted on.
 
     """
-    keeps_older = choice.duplicates == BOTH
-    for parts, rows in share.keys(split=choice.split_meta):
-        tally.rows += len(rows)
-        tally.superseded += len(rows) - 1
-        for older, row in _counting(rows, choice.duplicates):
-            if row.expires_at is not None and row.expires_at <= now:
-                tally.expired += 1
-                if not choice.include_expired:
-                    continue
-                row = row._replace(expires_at=None)
-            name = named(parts, share.contexts, older=older, keeps_older=keeps_older)
-            _count(tally, name, parts, row, older)
-            yield from _stored(name, row)
+    simple_key = SimpleKeys(share.contexts).encoded
+    pack_text = Packer().pack
+    is_utf8 = share.database.is_utf8
+    for group in share.groups(split=choice.split_meta):
+        tally.rows += len(group)
+        project, namespace, key, context, value, updated_at, expires_at = group[0]
+        # Most rows are the only one of a plain key, and never expire: these must not take long.
+        if len(group) == 1 and context is expires_at is None and type(value) is str and type(updated_at) is int:
+            encoded = simple_key(project, namespace, key) if is_utf8 else None
+            if encoded is not None and 0 <= updated_at < LAST_SECOND:
+                tally.records += 1
+                yield Record(encoded, pack_text(value), updated_at * 1_000_000, None)
+                continue
+        yield from _careful(group, share.contexts, choice, now, tally)
+
+
+def _careful(group: list[RawRow], contexts: frozenset[str], choice: Choice, now: int, tally: Tally) -> Iterator[Record]:
+    """Yield what is to be stored for the rows of one key."""
+    told = [understood(row) for row in group]
+    parts = told[0][0]
+    tally.superseded += len(group) - 1
+    for older, row in _counting([row for _, row in told], choice.duplicates):
+        if row.expires_at is not None and row.expires_at <= now:
+            tally.expired += 1
+            if not choice.include_expired:
+                continue
+            row = row._replace(expires_at=None)
+        name = named(parts, contexts, older=older, keeps_older=choice.duplicates == BOTH)
+        _count(tally, name, parts, row, older)
+        yield from _stored(name, row)
 
 
 def _counting(rows: list[Row], duplicates: str) -> list[tuple[int, Row]]:

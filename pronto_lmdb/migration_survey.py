@@ -8,6 +8,8 @@ from dataclasses import asdict
 from hashlib import sha256
 from itertools import islice
 
+from msgpack import packb
+
 from pronto_lmdb.address import Address
 from pronto_lmdb.environment import StaleEnvironment
 from pronto_lmdb.legacy_database import Database, staged
@@ -29,7 +31,7 @@ from pronto_lmdb.migration_plan import (
 )
 from pronto_lmdb.migration_rows import Record, Share, defaults, is_own, records
 from pronto_lmdb.migration_sources import Refusal, Source, Sources
-from pronto_lmdb.record import NAMESPACE_TTL, encode_ttl, header_of, is_live, packed_value
+from pronto_lmdb.record import NAMESPACE_TTL, encode_ttl, expiry_of, is_live, packed_value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -160,8 +162,7 @@ class Survey:
         exists = self._store.exists(planned.address)
         wanted = self._watched(records(share, choice, plan.now, planned.tally))
         for batch in batches(wanted):
-            for record in batch:
-                summed.update(record.fingerprint())
+            summed.update(packb(batch))
             if exists:
                 found = stored(self._store, planned.address, [record.key for record in batch])
                 for record, old in zip(batch, found, strict=True):
@@ -287,4 +288,4 @@ def is_conflict(record: Record, old: bytes | None, now: int) -> bool:
 
 def is_same(record: Record, old: bytes) -> bool:
     """Tell whether a stored record has the value and the expiry that were to be stored."""
-    return packed_value(old) == record.packed and header_of(old)[2] == record.expires_at
+    return expiry_of(old) == record.expires_at and packed_value(old) == record.packed
