@@ -88,6 +88,7 @@ class Adoption(Lifecycle):
                 try:
                     change(commit)
                     commit.state.generation += 1
+                    commit.stays = False  # only so is a state stored of which nothing but the generation has changed
                     identity = Identity.decode(commit.get(IDENTITY), path)
                     commit.put(IDENTITY, identity.changed(origin=origin).encode())
                 except BaseException:

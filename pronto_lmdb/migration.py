@@ -49,7 +49,17 @@ if TYPE_CHECKING:
     SourceArgument = str | os.PathLike[str] | Iterable[str | os.PathLike[str]] | None
     ProgressArgument = Callable[[str, int, int], None]
 
-__all__ = ["AddressReport", "MigrationReport", "Parts", "Plan", "apply", "decode_key", "migrate", "plan"]
+__all__ = [
+    "AddressReport",
+    "MigrationReport",
+    "Parts",
+    "Plan",
+    "SourceRefusedError",
+    "apply",
+    "decode_key",
+    "migrate",
+    "plan",
+]
 
 _SHOWN = 100
 
@@ -99,6 +109,21 @@ class MigrationReport:
         return {**asdict(self), "missing": self.missing}
 
 
+class SourceRefusedError(MigrationError):
+    """Some of the data was not taken over.
+
+    Attributes:
+        report: what was done with the rest.
+
+    """
+
+    def __init__(self, report: MigrationReport) -> None:
+        first, *others = report.plan.refused
+        more = f" {len(others)} more were refused." if others else ""
+        super().__init__(f"{first['problem']}{more}", first["hint"])
+        self.report = report
+
+
 def migrate(
     source: SourceArgument,
     store: Store,
@@ -109,6 +134,7 @@ def migrate(
     include_expired: bool = False,
     on_conflict: str = "fail",
     dry_run: bool = False,
+    approve: Callable[[Plan], bool] | None = None,
     progress: ProgressArgument | None = None,
 ) -> MigrationReport:
     """Take over the data of the old program.
@@ -126,22 +152,30 @@ def migrate(
         on_conflict: what happens where an address holds another value: ``"fail"``: nothing of what would become this
             address is taken; ``"keep"`` that value; ``"overwrite"`` it; ``"newest"``: by the time of the writing.
         dry_run: plan, and do nothing.
+        approve: called with the plan; what is false ends it there.
         progress: called with what is being done, how much of it is done, and how much there is.
 
     Returns:
         What was done; ``ok`` is false if a record is not there afterwards.
 
     Raises:
-        MigrationError: if a source was refused. All others were taken over before; its attribute ``report`` tells.
+        SourceRefusedError: if a source was refused, or holds what is in conflict with the store. All others were taken
+            over before; its attribute ``report`` tells.
         InvalidValueError, InvalidAddressError: for options that cannot be, before anything is read.
 
     """
     options = Options.checked(
         mapping or {}, duplicates, on_conflict, split_meta=split_meta, include_expired=include_expired
     )
-    report = run(source, store, options, progress or _silent, dry_run=dry_run)
-    if report.plan.refused:
-        raise refusal(report)
+    told = progress or _silent
+    with Sources(store.timeout) as sources:
+        made, survey = _planned(_paths(source), store, options, clock.now(), sources, told)
+        if dry_run or (approve is not None and not approve(made)):
+            report = MigrationReport(not made.refused, False, made)
+        else:
+            report = _Execution(store, made, survey, told).report(sources)
+    if made.refused:
+        raise SourceRefusedError(report)
     return report
 
 
@@ -160,13 +194,15 @@ def plan(
     options = Options.checked(
         mapping or {}, duplicates, on_conflict, split_meta=split_meta, include_expired=include_expired
     )
-    return run(source, store, options, progress or _silent, dry_run=True).plan
+    with Sources(store.timeout) as sources:
+        return _planned(_paths(source), store, options, clock.now(), sources, progress or _silent)[0]
 
 
 def apply(planned: Plan, store: Store, *, progress: ProgressArgument | None = None) -> MigrationReport:
     """Do what a plan says.
 
     Raises:
+        SourceRefusedError: as :func:`migrate`.
         MigrationError: if its sources have changed since, or do not become what the plan says.
 
     """
@@ -175,28 +211,10 @@ def apply(planned: Plan, store: Store, *, progress: ProgressArgument | None = No
         current, survey = _planned(planned.sources, store, planned.options, planned.now, sources, told)
         if current.as_dict() != planned.as_dict():
             raise MigrationError("The sources or the store have changed since the plan was made.", "Make it anew.")
-        return _Execution(store, planned, survey, told).report(sources)
-
-
-def run(
-    source: SourceArgument, store: Store, options: Options, progress: ProgressArgument, *, dry_run: bool
-) -> MigrationReport:
-    """Plan and, unless it is a dry run, apply; what is refused stands in the report."""
-    with Sources(store.timeout) as sources:
-        made, survey = _planned(_paths(source), store, options, clock.now(), sources, progress)
-        if dry_run:
-            return MigrationReport(not made.refused, False, made)
-        return _Execution(store, made, survey, progress).report(sources)
-
-
-def refusal(report: MigrationReport) -> MigrationError:
-    """Return the error that says what a migration has refused."""
-    first = report.plan.refused[0]
-    others = len(report.plan.refused) - 1
-    more = f" {others} more sources were refused." if others else ""
-    error = MigrationError(f"{first['problem']}{more}", first["hint"])
-    error.report = report  # type: ignore[attr-defined]
-    return error
+        report = _Execution(store, current, survey, told).report(sources)
+    if current.refused:
+        raise SourceRefusedError(report)
+    return report
 
 
 def _planned(

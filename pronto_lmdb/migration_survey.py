@@ -12,9 +12,10 @@ from msgpack import packb
 
 from pronto_lmdb.address import Address
 from pronto_lmdb.environment import StaleEnvironment
+from pronto_lmdb.errors import MigrationError
 from pronto_lmdb.legacy_database import Database, staged
 from pronto_lmdb.legacy_keys import meta_context
-from pronto_lmdb.legacy_places import database_name
+from pronto_lmdb.legacy_places import MAIN, database_name
 from pronto_lmdb.migration_plan import (
     DONE,
     FAIL,
@@ -76,6 +77,7 @@ class Survey:
     def fill(self) -> None:
         """Fill the plan."""
         plan, sources = self._plan, self._sources
+        self._check_mapping()
         for address, group in self._groups().items():
             plan.databases += [
                 DatabasePlan(source.name, source.place, address, source.checksum, source.rows) for source in group
@@ -88,11 +90,20 @@ class Survey:
 
     # -- which rows become which address -----------------------------------------------------------------------
 
+    def _check_mapping(self) -> None:
+        found = self._sources.findings.databases
+        known = {item.name for item in found} | {item.place for item in found}
+        for name in self._plan.options.mapping.keys() - known:
+            raise MigrationError(
+                f"There is no database {name!r} among the sources.",
+                f"There are: {', '.join(sorted({item.name for item in found})) or 'none'}.",
+            )
+
     def _groups(self) -> dict[str, list[Source]]:
         """Return the databases that become each address: those of one name, or those that were mapped to it."""
         mapping = self._plan.options.mapping
         groups: dict[str, list[Source]] = {}
-        for source in self._sources.taken:
+        for source in sorted(self._sources.taken, key=lambda source: source.name != MAIN):
             address = address_of(source.name, source.place, mapping)
             group = groups.setdefault(address, [])
             if group and group[0].name != source.name and not {source.name, source.place} & mapping.keys():

@@ -117,6 +117,15 @@ class Streams:
         """Write a line to standard error."""
         self._write_error(f"{text}\n")
 
+    @property
+    def shows_progress(self) -> bool:
+        """Whether somebody watches who wants to know how far a long command has come."""
+        return self.notes and _is_terminal(self._stderr) and os.environ.get("TERM") != "dumb"
+
+    def overwrite(self, text: str) -> None:
+        """Write a text over the line of a terminal on which the cursor stands."""
+        self._write_error(f"\r\x1b[K{text}")
+
     def red(self, text: str) -> str:
         """Return text in red where standard error shows colours and nobody minds."""
         shown = _is_terminal(self._stderr) and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"

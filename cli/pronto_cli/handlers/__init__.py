@@ -40,6 +40,7 @@ HANDLERS = {
     "config list": ("care", "config_list"),
     "stats": ("care", "stats"),
     "check": ("care", "check"),
+    "migrate": ("migrate", "migrate"),
     "bench": ("bench", "bench"),
     "help": ("care", "help_"),
     "version": ("care", "version"),
