@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import shutil
 import tarfile
@@ -37,7 +38,7 @@ def unpack_archive(path: str, target: str) -> None:
 
     """
     try:
-        with tarfile.open(path, "r:gz") as archive:
+        with gzip.open(path) as stream, tarfile.open(fileobj=stream, mode="r:") as archive:
             seen: set[str] = set()
             room = shutil.disk_usage(target).free
             for member in archive:
@@ -50,6 +51,8 @@ def unpack_archive(path: str, target: str) -> None:
                             "Set TMPDIR to a directory with more room.",
                         )
                     _write(archive, member, os.path.join(target, name))
+            while stream.read(_CHUNK):  # to the end, where the checksum is
+                pass
     except (tarfile.TarError, EOFError, zlib.error, UnicodeError) as error:
         raise MigrationError(f"{path} is no whole archive: {error}.", "Use another backup.") from error
     except OSError as error:

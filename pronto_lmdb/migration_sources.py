@@ -7,9 +7,12 @@ import shutil
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
-from tempfile import mkdtemp
+from glob import glob
+from tempfile import gettempdir, mkdtemp
+from time import time
 
 from pronto_lmdb.errors import MigrationError
+from pronto_lmdb.files import try_lock, try_share
 from pronto_lmdb.legacy_archive import is_archive, unpack_archive
 from pronto_lmdb.legacy_copy import checksum, copy_database
 from pronto_lmdb.legacy_database import Database
@@ -20,6 +23,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
+
+_PREFIX = "pronto-migrate-"
+# Seconds in which a new directory gets its lock.
+_STARTING = 60
 
 Progress = Callable[[str, int, int], None]
 
@@ -75,7 +82,10 @@ class Sources:
         self.skipped: list[Refusal] = []
         self.findings = Findings()
         self._timeout = timeout
-        self._scratch = mkdtemp(prefix="pronto-migrate-")
+        _sweep()
+        self._scratch = mkdtemp(prefix=_PREFIX)
+        self._lock = os.open(self._scratch, os.O_RDONLY)
+        try_share(self._lock)  # says that somebody needs it
         self._checksums: dict[str, str] = {}
 
     def __enter__(self) -> Self:
@@ -86,6 +96,7 @@ class Sources:
     ) -> None:
         with suppress(OSError):
             shutil.rmtree(self._scratch)
+        os.close(self._lock)
 
     def scratch(self) -> str:
         """Return a new private directory."""
@@ -152,6 +163,19 @@ class Sources:
         if found.place == found.path:  # of those in archives, the archive is what must not change
             self._checksums[found.path] = before
         self.taken.append(Source(found.name, found.place, database, content, rows))
+
+
+def _sweep() -> None:
+    """Remove the copies that killed migrations left."""
+    for path in glob(os.path.join(gettempdir(), f"{_PREFIX}*")):
+        with suppress(OSError):  # of somebody else, or in use
+            if time() - os.stat(path).st_mtime > _STARTING:
+                descriptor = os.open(path, os.O_RDONLY)
+                try:
+                    try_lock(descriptor)
+                    shutil.rmtree(path)
+                finally:
+                    os.close(descriptor)
 
 
 def _checksum_or_none(path: str) -> str | None:
