@@ -14,6 +14,7 @@ from bench.workloads import (
     fleet,
     group_commit,
     micro,
+    migration,
     neighbour,
     sizes,
     startup,
@@ -41,5 +42,6 @@ WORKLOADS: dict[str, Callable[[Run], None]] = {
         sizes,
         disk_use,
         checkpoints,
+        migration,
     )
 }

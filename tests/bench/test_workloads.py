@@ -13,7 +13,17 @@ from bench.machine import facts, written_bytes
 from bench.measure import Timing
 from bench.report import TAILS
 from bench.targets import TARGETS, Limit
-from bench.workloads import WORKLOADS, addresses, checkpoints, disk_use, fleet, group_commit, neighbour, sizes
+from bench.workloads import (
+    WORKLOADS,
+    addresses,
+    checkpoints,
+    disk_use,
+    fleet,
+    group_commit,
+    migration,
+    neighbour,
+    sizes,
+)
 
 ENGINES = ("pronto-full", "pronto-off", "raw-full", "raw-off", "sqlite-full", "legacy-full", "memory-none")
 
@@ -61,6 +71,15 @@ def test_a_crowd_writes_to_one_address(tiny_run, crowd):
     group_commit._measure(run, "threads", run.contenders(["raw-off", "sqlite-full"]), 3, crowd)
     assert [row.contender for row in run.rows] == ["raw-off", "sqlite-full"]
     assert all(row.operations >= 3 for row in run.rows)
+
+
+def test_a_migration_is_measured_against_reading_its_source(tiny_run, tmp_path, monkeypatch):
+    monkeypatch.setattr(migration, "QUICK_ROWS", 200)
+    run = tiny_run("pronto-full")
+    migration.run(run)
+    assert [(row.contender, row.parameters["rows"]) for row in run.rows] == [("sqlite", 200), ("pronto", 200)]
+    assert all(row.figure > 0 for row in run.rows)
+    assert list(tmp_path.iterdir()) == []
 
 
 # -- checkpoints -------------------------------------------------------------------------------------------------------
