@@ -42,6 +42,8 @@ _STAGED = f"INSERT INTO kv SELECT {_COLUMNS} FROM all_rows ORDER BY updated_at, 
 
 
 _BATCH = 1_000
+# Rows come in the order of their keys, which is not that in which they lie in the file.
+_CACHE = "PRAGMA cache_size = -65536"  # KiB
 # Project, namespace, key, context, value, updated_at, expires_at.
 RawRow = tuple[Any, Any, Any, Any, Any, Any, Any]
 
@@ -157,6 +159,8 @@ class Database:
         try:
             with closing(sqlite3.connect(self.path)) as connection:
                 connection.text_factory = self._text
+                connection.execute(_CACHE)
+                connection.execute("PRAGMA trusted_schema = OFF")  # whoever made the file may have had ideas
                 yield connection
         except sqlite3.Error as error:
             if "decode to UTF-8" in str(error):
