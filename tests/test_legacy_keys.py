@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,7 +19,29 @@ texts = st.one_of(
     ),
 )
 parts = st.builds(Parts, texts, texts, texts, st.one_of(st.none(), texts))
+# Joined, almost all of these look like another one.
+ALIKE = [
+    Parts(*columns)
+    for columns in itertools.product(
+        ["a", "a.b", "a.b.c", "b", "default", "default.a", "prontodb"],
+        ["a", "b", "b.c", "default", "a__b", "encoded"],
+        ["a", "b", "b.c", "b.c.a", "a.b.a", "a__b", "a__", "b.c__older-1"],
+        [None, "", "b", "older-1", "_b"],
+    )
+]
 contexts = st.frozensets(st.sampled_from(["org", "a", "default", "prontodb"]))
+
+
+@pytest.mark.parametrize("keeps_older", [False, True])
+@pytest.mark.parametrize("split", [frozenset(), frozenset("a"), frozenset(["a", "default"])])
+def test_rows_that_look_alike_get_different_keys(split, keeps_older):
+    rows = [row for row in ALIKE if meta_context(row.project) not in split]
+    contexts = frozenset(filter(None, (meta_context(row.project) for row in rows)))
+    names = [named(row, contexts, keeps_older=keeps_older) for row in rows]
+    if keeps_older:
+        names += [named(row, contexts, older=number) for row in rows for number in (1, 2)]
+    assert len({name.key for name in names}) == len(names)
+    assert sum(name.spelled_out is None for name in names) > len(names) / 10
 
 
 @given(st.lists(parts, unique=True, min_size=2, max_size=12), contexts, st.booleans())
@@ -29,7 +53,7 @@ def test_no_two_rows_get_one_key(rows, contexts, keeps_older):
     assert len(set(keys)) == len(keys)
 
 
-@given(parts, contexts)
+@given(st.one_of(st.sampled_from(ALIKE), parts), contexts)
 def test_what_is_encoded_can_be_decoded(row, contexts):
     name = named(row, contexts)
     assert 0 < len(name.key.encode()) <= MAX_KEY_BYTES
@@ -39,14 +63,14 @@ def test_what_is_encoded_can_be_decoded(row, contexts):
         assert name.is_hashed == (name.key != name.spelled_out)
 
 
-@given(parts, contexts)
+@given(st.one_of(st.sampled_from(ALIKE), parts), contexts)
 def test_a_simple_key_is_the_key_that_the_row_has(row, contexts):
     simple = SimpleKeys(contexts).encoded(*row[:3])
     if simple is not None:
         assert simple.decode() == named(row._replace(context=None), contexts).key
 
 
-@given(st.lists(parts, max_size=20), contexts)
+@given(st.lists(st.one_of(st.sampled_from(ALIKE), parts), max_size=20), contexts)
 def test_simple_keys_do_not_depend_on_the_rows_before(rows, contexts):
     keys = SimpleKeys(contexts)
     assert [keys.encoded(*row[:3]) for row in rows] == [SimpleKeys(contexts).encoded(*row[:3]) for row in rows]
@@ -70,7 +94,7 @@ def test_what_is_no_encoded_key_cannot_be_decoded(text):
         decode_key(text)
 
 
-@given(parts)
+@given(st.one_of(st.sampled_from(ALIKE), parts))
 def test_a_key_that_fits_is_found_by_project_namespace_and_name(row):
     name = named(row, frozenset())
     if name.spelled_out is None:

@@ -376,13 +376,19 @@ old_keys = st.builds(
     st.one_of(st.none(), texts, st.sampled_from(["older-1", "older-2"])),
 )
 keys_of_sqlite = old_keys.filter(lambda key: all("\0" not in (part or "") for part in key))
-writes = st.lists(
-    st.tuples(keys_of_sqlite, st.text(max_size=5), st.one_of(st.none(), st.integers(-20, 20))), max_size=40
-)
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
-@given(writes=writes, split_meta=st.booleans(), duplicates=st.sampled_from(["last", "both"]))
+@st.composite
+def histories(draw: st.DrawFn) -> list[tuple[OldKey, str, int | None]]:
+    """Writes to a few keys, so that they are overwritten again and again."""
+    plain = keys_of_sqlite.map(lambda key: key._replace(context=None))
+    keys = draw(st.lists(st.one_of(plain, keys_of_sqlite), min_size=1, max_size=5, unique=True))
+    ttls = st.one_of(st.none(), st.integers(-20, 20))
+    return draw(st.lists(st.tuples(st.sampled_from(keys), st.text(max_size=5), ttls), min_size=6, max_size=25))
+
+
+@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
+@given(writes=histories(), split_meta=st.booleans(), duplicates=st.sampled_from(["last", "both"]))
 def test_what_users_meant_is_what_the_new_store_returns(writes, split_meta, duplicates, tmp_path_factory):
     directory = tmp_path_factory.mktemp("property")
     with OldDatabase(directory / "pronto.db", NOW - 10) as old:
