@@ -25,7 +25,7 @@ ALIKE = [
     for columns in itertools.product(
         ["a", "a.b", "a.b.c", "b", "default", "default.a", "prontodb"],
         ["a", "b", "b.c", "default", "a__b", "encoded"],
-        ["a", "b", "b.c", "b.c.a", "a.b.a", "a__b", "a__", "b.c__older-1"],
+        ["a", "b", "b.a", "a.b.a", "a__b", "a__", "b.c__older-1"],
         [None, "", "b", "older-1", "_b"],
     )
 ]
