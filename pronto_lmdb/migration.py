@@ -21,7 +21,7 @@ from msgpack import packb
 from pronto_lmdb import changes, clock
 from pronto_lmdb.address import Address
 from pronto_lmdb.adoption import put_as_of
-from pronto_lmdb.errors import MigrationError, ProntoError
+from pronto_lmdb.errors import AddressNotFoundError, MigrationError, ProntoError
 from pronto_lmdb.identity import Identity
 from pronto_lmdb.legacy_keys import Parts, decode_key
 from pronto_lmdb.migration_plan import FAIL, KEEP, MERGED, NEW, NEWEST, REFUSED, AddressPlan, Options, Plan
@@ -290,6 +290,11 @@ class _Execution:
     # -- writing -----------------------------------------------------------------------------------------------
 
     def _create(self, planned: AddressPlan, share: Share, report: AddressReport) -> None:
+        if not self._store.creates:
+            raise AddressNotFoundError(
+                f"There is no address {planned.address}, and the store was opened with create=False.",
+                "Create it, or open the store without that.",
+            )
         identity = Identity(planned.address, durability=self._store.durability, origin=self._origin(planned, {}))
         defaults = {namespace: ttl * MICROSECONDS for namespace, ttl in planned.namespaces.items()}
         self._store.adoption().create_with(identity, defaults, self._records(share, report))

@@ -12,7 +12,7 @@ from tempfile import gettempdir, mkdtemp
 from time import time
 
 from pronto_lmdb.errors import MigrationError
-from pronto_lmdb.files import try_lock, try_share
+from pronto_lmdb.files import PRIVATE_FILE, try_lock
 from pronto_lmdb.legacy_archive import is_archive, unpack_archive
 from pronto_lmdb.legacy_copy import checksum, copy_database
 from pronto_lmdb.legacy_database import Database
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from typing import Self
 
 _PREFIX = "pronto-migrate-"
+_LOCK = "lock"
 # Seconds in which a new directory gets its lock.
 _STARTING = 60
 
@@ -84,8 +85,8 @@ class Sources:
         self._timeout = timeout
         _sweep()
         self._scratch = mkdtemp(prefix=_PREFIX)
-        self._lock = os.open(self._scratch, os.O_RDONLY)
-        try_share(self._lock)  # says that somebody needs it
+        self._lock = os.open(os.path.join(self._scratch, _LOCK), os.O_RDWR | os.O_CREAT, PRIVATE_FILE)
+        try_lock(self._lock)  # says that somebody needs it
         self._checksums: dict[str, str] = {}
 
     def __enter__(self) -> Self:
@@ -94,9 +95,9 @@ class Sources:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        os.close(self._lock)
         with suppress(OSError):
             shutil.rmtree(self._scratch)
-        os.close(self._lock)
 
     def scratch(self) -> str:
         """Return a new private directory."""
@@ -170,12 +171,12 @@ def _sweep() -> None:
     for path in glob(os.path.join(gettempdir(), f"{_PREFIX}*")):
         with suppress(OSError):  # of somebody else, or in use
             if time() - os.stat(path).st_mtime > _STARTING:
-                descriptor = os.open(path, os.O_RDONLY)
+                descriptor = os.open(os.path.join(path, _LOCK), os.O_RDWR)
                 try:
                     try_lock(descriptor)
-                    shutil.rmtree(path)
                 finally:
                     os.close(descriptor)
+                shutil.rmtree(path)
 
 
 def _checksum_or_none(path: str) -> str | None:

@@ -629,6 +629,62 @@ def test_revisions_of_a_name_go_on_after_a_migration(data, store):
     assert store["default"].entry("k").revision > last
 
 
+def test_a_store_that_may_not_create_addresses_takes_in_only_what_exists(data, root):
+    with main_database(data) as old:
+        old.set("k", "v")
+    with pronto_lmdb.open(root, create=False) as store:
+        with pytest.raises(SourceRefusedError, match="create=False"):
+            migrate(data, store)
+        store.create("default")
+        migrate(data, store)
+        assert dict(store["default"]) == {"k": "v"}
+
+
+def test_a_readonly_store_can_be_planned_for_and_takes_in_nothing(data, root):
+    with main_database(data) as old:
+        old.set("k", "v")
+    with pronto_lmdb.open(root, readonly=True) as store:
+        assert plan(data, store).addresses[0].state == "new"
+        with pytest.raises(pronto_lmdb.ReadOnlyError):
+            migrate(data, store)
+
+
+def test_a_full_address_is_refused_and_keeps_what_it_has(data, store):
+    with main_database(data) as old:
+        for number in range(200):
+            old.set(f"k{number}", "v" * 1000)
+    store.create("default", max_bytes=100_000)
+    store["default"]["mine"] = 1
+    with pytest.raises(SourceRefusedError) as refused:
+        migrate(data, store)
+    assert refused.value.report.plan.refused[0]["kind"] == "store"
+    assert dict(store["default"]) == {"mine": 1}
+    assert store.info("default").origin == {}
+
+
+def test_a_source_that_is_written_to_meanwhile_is_told_of(data, store):
+    with main_database(data) as old:
+        old.set("k", "v")
+
+        def write_on(phase, _done, _total):
+            if phase == "writing":
+                old.set("later", "v")
+
+        report = migrate(data, store, progress=write_on)
+    assert ["has changed since it was read" in text for text in report.warnings] == [True]
+    assert dict(store["default"]) == {"k": "v"}
+
+
+def test_nothing_is_imported_for_it_before_it_is_needed(in_another_process):
+    found = in_another_process("""
+        import json, sys
+        import pronto_lmdb
+        before = "sqlite3" in sys.modules, "pronto_lmdb.migration" in sys.modules
+        print(json.dumps([*before, callable(pronto_lmdb.migration.migrate)]))
+    """)
+    assert found == [False, False, True]
+
+
 def test_impossible_options_are_refused_before_anything_is_read(store):
     for options in ({"duplicates": "all"}, {"on_conflict": "ask"}, {"mapping": {"main": "a.b.c"}}):
         with pytest.raises(ValueError, match=r"all|ask|a\.b\.c"):

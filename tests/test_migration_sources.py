@@ -16,7 +16,7 @@ from children import as_nobody_special
 from old_program import DESIGNS, LAYOUTS, OldDatabase, archive_of_database, main_file, named_file
 
 import pronto_lmdb
-from pronto_lmdb.files import try_share
+from pronto_lmdb.files import try_lock
 from pronto_lmdb.migration import SourceRefusedError, migrate
 
 
@@ -313,13 +313,12 @@ def test_copies_that_a_killed_migration_left_are_removed_by_the_next(tmp_path, m
     scratch = tmp_path / "scratch"
     for name in ("pronto-migrate-old", "pronto-migrate-new", "pronto-migrate-used", "something-else"):
         (scratch / name).mkdir(parents=True)
-        (scratch / name / "copy.db").touch()
+        (scratch / name / "lock").touch()
         if name != "pronto-migrate-new":
             os.utime(scratch / name, (0, 0))
     monkeypatch.setattr("tempfile.tempdir", str(scratch))
-    used = os.open(scratch / "pronto-migrate-used", os.O_RDONLY)
-    try_share(used)
-    migrate(good, store)
-    os.close(used)
+    with open(scratch / "pronto-migrate-used" / "lock", "r+") as used:
+        try_lock(used.fileno())
+        migrate(good, store)
     names = {path.name for path in scratch.iterdir()}
     assert names == {"pronto-migrate-new", "pronto-migrate-used", "something-else"}
