@@ -40,7 +40,7 @@ from pronto_lmdb.view import View
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from pronto_lmdb import aio
+    from pronto_lmdb import aio, migration
     from pronto_lmdb.results import AddressInfo, Compaction, DeletedAddress, Entry, Problem, Report, Stats
 
 __version__ = "0.1.0"
@@ -79,9 +79,12 @@ __all__ = [
     "View",
     "__version__",
     "aio",
+    "migration",
     "open",
 ]
 
+# Imported when somebody asks for them: asyncio alone takes as long as everything else together.
+_MODULES = frozenset(["aio", "migration"])
 _RESULTS = frozenset(["AddressInfo", "Compaction", "DeletedAddress", "Entry", "Problem", "Report", "Stats"])
 
 
@@ -90,8 +93,8 @@ def __getattr__(name: str) -> object:
         from pronto_lmdb import results
 
         return getattr(results, name)
-    if name == "aio":  # asyncio takes as long to import as everything else together
+    if name in _MODULES:
         from importlib import import_module
 
-        return import_module("pronto_lmdb.aio")
+        return import_module(f"{__name__}.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

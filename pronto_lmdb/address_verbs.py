@@ -20,6 +20,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from pronto_lmdb.adoption import Adoption
     from pronto_lmdb.layout import Layout
     from pronto_lmdb.lifecycle import Lifecycle
     from pronto_lmdb.lookup import Lookup
@@ -291,6 +292,18 @@ class AddressVerbs:
         from pronto_lmdb.lifecycle import Lifecycle
 
         return Lifecycle(self._layout, self._lookup, self._registry, self._owner, self.timeout)
+
+    def adoption(self) -> Adoption:
+        """Return the operations that bring content from elsewhere.
+
+        Raises:
+            ReadOnlyError: if the store was opened read-only.
+
+        """
+        from pronto_lmdb.adoption import Adoption
+
+        self._check_writable()
+        return Adoption(self._layout, self._lookup, self._registry, self._owner, self.timeout)
 
     def _check_writable(self) -> None:
         self.check_open()

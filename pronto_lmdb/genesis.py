@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from itertools import islice
 
 from pronto_lmdb.files import flush_data
 from pronto_lmdb.identity import LEVELS
@@ -19,17 +18,22 @@ if TYPE_CHECKING:
 
     Entry = tuple[bytes, bytes]
 
-# Entries of one frame, and of one transaction.
+# Entries of one frame, and of one transaction, and about how many bytes they have at most.
 _BATCH = 10_000
+_BATCH_BYTES = 16 * 1024 * 1024
 
 
 def batches(identity: Identity, entries: Iterable[Entry]) -> Iterator[list[Entry]]:
     """Yield the identity and further entries in pieces that fit into memory."""
-    rest = iter(entries)
-    batch = [(IDENTITY, identity.encode()), *islice(rest, _BATCH)]
-    while batch:
+    batch, size = [(IDENTITY, identity.encode())], 0
+    for entry in entries:
+        batch.append(entry)
+        size += len(entry[1])
+        if len(batch) > _BATCH or size > _BATCH_BYTES:
+            yield batch
+            batch, size = [], 0
+    if batch:
         yield batch
-        batch = list(islice(rest, _BATCH))
 
 
 def write_genesis(

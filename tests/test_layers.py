@@ -27,10 +27,16 @@ LAYERS = {
     "open environments": ["home", "pool", "lookup"],
     "commit path": ["commit", "journaled_commit", "group_commit", "combining"],
     "keystore": [
-        "moment", "discovery", "reading", "changes", "operations", "loading", "writing", "view", "transaction", "keystore",
-        "exchange",
+        "moment", "discovery", "reading", "changes", "operations", "loading", "writing", "view", "transaction",
+        "keystore", "exchange",
     ],
-    "store": ["registry", "survey", "places", "lifecycle", "inspection", "checking", "address_verbs", "store"],
+    "store": [
+        "registry", "survey", "places", "lifecycle", "adoption", "inspection", "checking", "address_verbs", "store",
+    ],
+    "migration": [
+        "legacy_keys", "legacy_schema", "legacy_copy", "legacy_archive", "legacy_places", "legacy_database",
+        "migration_rows", "migration_plan", "migration_sources", "migration_survey", "migration",
+    ],
     "asyncio": ["workers", "async_verbs", "aio"],
     "public names": ["__init__"],
 }  # fmt: skip

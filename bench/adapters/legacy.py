@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 FILE = os.path.join("main", "pronto.main.prdb")
 
-_SCHEMA = """
+SCHEMA = """
 CREATE TABLE IF NOT EXISTS kv (
     project TEXT NOT NULL,
     namespace TEXT NOT NULL,
@@ -70,7 +70,7 @@ class LegacyAdapter:
         project, _, namespace = address.partition(".")
         self._scope = (project, namespace)
         self._connect()
-        self._connection.executescript(_SCHEMA)
+        self._connection.executescript(SCHEMA)
 
     def _connect(self) -> None:
         # The old program waited five seconds for other writers, then gave up.

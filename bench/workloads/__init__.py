@@ -15,6 +15,7 @@ from bench.workloads import (
     group_commit,
     json_lines,
     micro,
+    migration,
     neighbour,
     sizes,
     startup,
@@ -43,5 +44,6 @@ WORKLOADS: dict[str, Callable[[Run], None]] = {
         sizes,
         disk_use,
         checkpoints,
+        migration,
     )
 }

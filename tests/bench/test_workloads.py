@@ -13,7 +13,17 @@ from bench.machine import facts, written_bytes
 from bench.measure import Timing
 from bench.report import TAILS
 from bench.targets import TARGETS, Limit
-from bench.workloads import WORKLOADS, addresses, checkpoints, disk_use, fleet, group_commit, neighbour, sizes
+from bench.workloads import (
+    WORKLOADS,
+    addresses,
+    checkpoints,
+    disk_use,
+    fleet,
+    group_commit,
+    migration,
+    neighbour,
+    sizes,
+)
 
 ENGINES = ("pronto-full", "pronto-off", "raw-full", "raw-off", "sqlite-full", "legacy-full", "memory-none")
 
@@ -71,6 +81,15 @@ def test_lines_go_in_and_out_through_processes(tiny_run, tmp_path):
         ("import", "raw-full"), ("export", "raw-full"),
     }  # fmt: skip
     assert all(row.figure > 0 and row.parameters == {"rows": 4000} for row in run.rows)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_migration_is_measured_against_reading_its_source(tiny_run, tmp_path, monkeypatch):
+    monkeypatch.setattr(migration, "QUICK_ROWS", 200)
+    run = tiny_run("pronto-full")
+    migration.run(run)
+    assert [(row.contender, row.parameters["rows"]) for row in run.rows] == [("sqlite", 200), ("pronto", 200)]
+    assert all(row.figure > 0 for row in run.rows)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -55,6 +55,7 @@ HANDLERS = {
     "stats": ("statistics", "stats"),
     "check": ("care", "check"),
     "compact": ("addresses", "compact"),
+    "migrate": ("migrate", "migrate"),
     "bench": ("bench", "bench"),
     "selftest": ("selftest", "selftest"),
     "completion": ("completion", "completion"),
