@@ -96,6 +96,9 @@ class JournaledEnvironment(Environment):
             if self.readonly or not _condemned(path, file):
                 raise
             raise ViewLostError(path) from error
+        except (lmdb.Error, OSError) as error:  # such as of a recovery on a full disk
+            self.directory.close()
+            raise translated(error, path) from error
         except BaseException:
             self.directory.close()
             raise
