@@ -11,6 +11,8 @@ import os
 
 import lmdb
 
+from pronto_lmdb.base import BASE, NEW_BASE, damage_of_base, sign
+from pronto_lmdb.errors import CorruptStoreError
 from pronto_lmdb.files import flush_data
 from pronto_lmdb.identity import State, limit_beside
 from pronto_lmdb.journal import PREFIX, Journal, journal_name
@@ -23,10 +25,6 @@ if TYPE_CHECKING:
 
     from pronto_lmdb.directory import Directory
     from pronto_lmdb.journaled import JournaledEnvironment
-
-BASE = "base"
-NEW_BASE = "base.tmp"
-
 
 def checkpoint(environment: JournaledEnvironment, state: State, timeout: float) -> Journal:
     """Make everything that is committed durable without the present journal, and return the journal that continues.
@@ -121,6 +119,7 @@ def _write_base(environment: JournaledEnvironment, directory: Directory) -> int:
     descriptor = directory.open(NEW_BASE, os.O_RDWR | os.O_CREAT | os.O_EXCL)
     try:
         copy_compact(environment.handle, descriptor)
+        sign(descriptor)
         flush_data(descriptor)
         return os.fstat(descriptor).st_size
     finally:
@@ -155,9 +154,17 @@ def holds_truth(names: Iterable[str]) -> bool:
 
 
 def read_base_state(directory: Directory) -> State | None:
-    """Return the state that the base holds: which journal continues it; ``None`` if there is no base."""
+    """Return the state that the base holds: which journal continues it; ``None`` if there is no base.
+
+    Raises:
+        CorruptStoreError: if it is damaged.
+
+    """
     if directory.stat(BASE) is None:
         return None
+    found = damage_of_base(directory.place(BASE))
+    if found is not None:  # LMDB might end the process
+        raise CorruptStoreError(f"{directory.path}/{BASE} is damaged: {found}.", "Run `pronto check --repair`.")
     handle = lmdb.open(directory.place(BASE), subdir=False, readonly=True, lock=False, create=False)
     try:
         with handle.begin() as txn:

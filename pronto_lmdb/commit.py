@@ -84,6 +84,10 @@ class Commit(Claim):
         except BaseException:
             self._drop()
             raise
+        if environment.oversized:  # somebody has lowered the quota
+            self._drop()
+            environment.restore_quota()
+            Commit._begin(self)
 
     def _drop(self) -> None:
         """End LMDB's transaction without its changes; does nothing where there is none."""

@@ -7,7 +7,7 @@ import os
 import lmdb
 
 from pronto_lmdb.allocator import note_opening
-from pronto_lmdb.data_files import reserve_lock_file
+from pronto_lmdb.data_files import reserve_lock_file, write_seal
 from pronto_lmdb.directory import Directory
 from pronto_lmdb.environment import LOCK_FILE, MAX_READERS, MIB
 from pronto_lmdb.files import PRIVATE_DIRECTORY, PRIVATE_FILE, FileLock, remove_tree, sync_directory
@@ -61,6 +61,7 @@ def build_registry(path: str, identity: Identity, state: State, entries: Iterabl
             store(handle, batch)
         store_state(handle, state)
         handle.sync(True)
+        write_seal(path)
         sync_directory(path)
 
     _make(path, fill)

@@ -25,7 +25,8 @@ class Directory:
         path: where it is now.
 
     Raises:
-        FileNotFoundError, NotADirectoryError: if it is not there.
+        FileNotFoundError, NotADirectoryError: if it is not there, or is a symbolic link: that could lead into the
+            directory of another address.
 
     """
 
@@ -33,7 +34,7 @@ class Directory:
 
     def __init__(self, path: str) -> None:
         self.path = path
-        self._descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        self._descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
 
     def __enter__(self) -> Self:
         return self

@@ -88,6 +88,7 @@ class Environment:
         handle: LMDB's own.
         is_keystore: whether it belongs to an address, and is not the registry.
         abandoned: whether it was inherited by a fork, in the middle of something.
+        oversized: whether the map is larger than the quota, which was lowered meanwhile.
         used: set by every use, cleared by the pool when it looks for what to close.
         writer_lock: held by whoever writes.
         cached_state: the last state that this process committed, which holds if nobody has committed since.
@@ -96,7 +97,7 @@ class Environment:
 
     __slots__ = (
         "_closing", "_map_size", "_name", "_pins", "_place", "_quota",
-        "abandoned", "begin", "cached_state", "closed", "epoch", "file", "handle", "home", "is_keystore", "owners",
+        "abandoned", "begin", "cached_state", "closed", "epoch", "file", "handle", "home", "is_keystore", "oversized", "owners",
         "path", "readonly", "used",
         "writer_lock",
     )  # fmt: skip
@@ -115,6 +116,7 @@ class Environment:
         self.epoch = 0
         self.closed = False
         self.abandoned = False
+        self.oversized = False
         self.used = True
         self.home: Home | None = None
         self.cached_state: State | None = None
@@ -150,6 +152,11 @@ class Environment:
         self.is_keystore = bool(identity.address)
         self._name = identity.address or "the registry"
         self._quota = identity.max_bytes
+
+    def limit_to(self, quota: int | None) -> None:
+        """Adopt a quota that may have been changed by somebody else; the next writer makes the map fit it."""
+        self._quota = quota
+        self.oversized = quota is not None and self._map_size > quota
 
     def _dispose(self) -> None:
         """Close everything."""
@@ -415,25 +422,32 @@ class Environment:
         if quota is not None and self._map_size < quota:
             target = min(target, quota)
         elif quota is not None:
-            target = quota + QUOTA_SLACK
+            target = max(quota, self.size()) + QUOTA_SLACK
             if not only_deletes or self._map_size >= target:
                 raise StoreFullError(
                     f"{self._name} has used its quota of {quota:,} bytes.",
-                    "Delete something, or raise max_bytes.",
+                    "Delete something, or raise the quota (`pronto address quota`, max_bytes).",
                 )
         self.handle.reader_check()
         self._resize(target, timeout)
 
     def restore_quota(self) -> None:
         """Take back what :meth:`grow` gave to a deletion, if nobody is looking at it."""
-        quota = self._quota
-        if quota is not None and self._map_size > quota and not self._pins:
+        self.oversized = False
+        if self._excess() and not self._pins:
             with suppress(ProntoError, lmdb.Error):  # next time, then: what was deleted is committed
-                self._resize(quota, 0)
+                self._resize(self._quota or 0, 0)
+
+    def _excess(self) -> bool:
+        """Tell whether the map is larger than quota and content ask for. A file does not shrink."""
+        quota = self._quota
+        return quota is not None and self._map_size > quota and self._map_size > self.size()
 
     def _adopt_size(self) -> None:
         """Follow a file that another process let grow; other writers of this process are kept out."""
         self._resize(0, _ATTEMPTS * _PAUSE)
+        if self._excess():  # room that the other one may have had for a deletion
+            self._resize(self._quota or 0, _ATTEMPTS * _PAUSE)
 
     def _follow_growth(self) -> None:
         """Let a reader go on that found the file larger than the map."""

@@ -55,6 +55,7 @@ class Home:
             return False
         self.identity = identity
         self.generation = state.generation
+        self.environment.limit_to(identity.max_bytes)
         return True
 
     def is_current(self) -> bool:

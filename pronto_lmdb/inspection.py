@@ -12,7 +12,8 @@ from struct import error as BadSizeError  # noqa: N812 - it says more
 from tempfile import TemporaryDirectory
 
 from pronto_lmdb import clock
-from pronto_lmdb.checkpoint import BASE, holds_truth
+from pronto_lmdb.base import BASE, damage_of_base
+from pronto_lmdb.checkpoint import holds_truth
 from pronto_lmdb.data_files import DATA_FILE, damage, damage_at_rest
 from pronto_lmdb.directory import Directory
 from pronto_lmdb.errors import CorruptStoreError, FormatVersionError, ProntoError
@@ -80,7 +81,7 @@ def damaged_files(path: str) -> list[str]:
     with Directory(path) as directory:
         found = {}
         if directory.stat(BASE) is not None:
-            found[BASE] = damage(directory.place(BASE))
+            found[BASE] = damage_of_base(directory.place(BASE))
         if directory.stat(DATA_FILE) is not None and (trust(directory) != LOST or not holds_truth(directory.names())):
             found[DATA_FILE] = damage_at_rest(directory.place(DATA_FILE))
     return [f"{os.path.join(path, name)} is damaged: {problem}" for name, problem in found.items() if problem]

@@ -16,7 +16,7 @@ from pronto_lmdb.errors import CorruptStoreError, LockTimeoutError, StoreFullErr
 from pronto_lmdb.flusher import flusher
 from pronto_lmdb.identity import FULL, State
 from pronto_lmdb.journal import Journal
-from pronto_lmdb.marker import DOUBTFUL, LOST, MARKER, TRUSTED, boot_id, doubt, trust
+from pronto_lmdb.marker import DOUBTFUL, LOST, MARKER, TRUSTED, boot_id, doubt, seal, trust, unseal
 from pronto_lmdb.record import STATE
 from pronto_lmdb.translation import translated
 
@@ -66,12 +66,13 @@ class JournaledEnvironment(Environment):
 
     """
 
-    __slots__ = ("directory", "journal", "keystore_id")
+    __slots__ = ("_unsealed", "directory", "journal", "keystore_id")
 
     _SYNCED = False
 
     def __init__(self, path: str) -> None:
         self.journal: Journal | None = None
+        self._unsealed = False
         file = identify(path)
         try:
             self.directory = Directory(path)
@@ -158,7 +159,16 @@ class JournaledEnvironment(Environment):
         if self.journal is not None:
             flusher.forget(self.journal)
             self.journal.close()
+        if self._unsealed:
+            self._seal()
         self.directory.close()
+
+    def _seal(self) -> None:
+        """Vouch for the view that this process has written to, unless somebody else is inside, who will."""
+        self.directory.leave()
+        with suppress(OSError):  # without a seal the view is trusted like one that is in use
+            if self.directory.seclude():
+                seal(self.directory)
 
     def abandon(self) -> lmdb.Environment:
         """Give up what a fork inherited: the child's descriptors, so that the parent's locks are only its own."""
@@ -198,6 +208,9 @@ class JournaledEnvironment(Environment):
         """
         self.cached_state = None
         try:
+            if not self._unsealed:
+                unseal(self.directory)
+                self._unsealed = True
             if state.previous is not None:
                 resolve(self, state, timeout)
             journal = self.journal

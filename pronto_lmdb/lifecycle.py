@@ -40,7 +40,7 @@ from pronto_lmdb.survey import SET_ASIDE, TRASH_MARK, Survey
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from typing import Any
 
     from pronto_lmdb.commit import Commit
@@ -72,7 +72,8 @@ class Lifecycle:
             "delete": self._finish_delete,
             "undelete": self._finish_undelete,
             "rename": self._finish_rename,
-            "level": self._finish_level,
+            "level": self._tell_catalog,
+            "quota": self._tell_catalog,
         }
 
     # -- the lock ----------------------------------------------------------------------------------------------
@@ -329,23 +330,42 @@ class Lifecycle:
                 return
             with self._noted(operation="level", address=str(address), **place) as note:
                 self._set_level(note, level)
-                self._finish_level(note)
+                self._tell_catalog(note)
 
     def _set_level(self, note: dict[str, Any], level: str) -> None:
-        commit = self._begin(note)
-        try:
+        def prepare(commit: JournaledCommit) -> None:
             if commit.state.level == OFF:
                 commit.checkpoint()  # from here on the journal continues what is there
             commit.state.level = LEVELS[level]
+
+        self._change_identity(note, prepare, durability=level)
+
+    def set_quota(self, address: Address, max_bytes: int | None) -> None:
+        """Change how many bytes the data file of an address may take."""
+        with self.locked():
+            placed = self._existing(address)
+            if placed.identity.max_bytes != max_bytes:
+                place = {"source": placed.path, "target": placed.path}
+                with self._noted(operation="quota", address=str(address), **place) as note:
+                    self._change_identity(note, _unprepared, max_bytes=max_bytes)
+                    self._tell_catalog(note)
+
+    def _change_identity(
+        self, note: dict[str, Any], prepare: Callable[[JournaledCommit], None], **changes: Any
+    ) -> None:
+        """Change what an address says of how it is kept, in one commit; whoever has it open notices."""
+        commit = self._begin(note)
+        try:
+            prepare(commit)
             commit.state.generation += 1
             identity = Identity.decode(commit.get(IDENTITY), note["source"])
-            commit.put(IDENTITY, identity.changed(durability=level).encode())
+            commit.put(IDENTITY, identity.changed(**changes).encode())
         except BaseException:
             commit.abort()
             raise
         commit.commit()
 
-    def _finish_level(self, note: dict[str, Any]) -> None:
+    def _tell_catalog(self, note: dict[str, Any]) -> None:
         """Tell the catalog what the address says of itself."""
         identity, _ = self._describe(note)
         self._registry.change(lambda commit: self._registry.put_in(commit, Placed(identity, note["target"])))
@@ -450,3 +470,7 @@ class Lifecycle:
 
 def _no_delay() -> float:
     return 0.0
+
+
+def _unprepared(_: JournaledCommit) -> None:
+    return

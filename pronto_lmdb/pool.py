@@ -7,7 +7,7 @@ import sys
 from _thread import RLock
 from contextlib import contextmanager, suppress
 
-from pronto_lmdb.data_files import identify
+from pronto_lmdb.data_files import identify, look_before_opening
 from pronto_lmdb.environment import Environment, StaleEnvironment
 from pronto_lmdb.errors import ConflictError, CorruptStoreError, LockTimeoutError, ProntoError, StoreFullError
 from pronto_lmdb.files import FileLock
@@ -102,6 +102,7 @@ class Pool:
         if state.status != LIVE:
             self.discard(environment)
             return None
+        environment.limit_to(identity.max_bytes)
         home = environment.home = Home(environment, identity, state.generation)
         return home
 
@@ -270,6 +271,7 @@ def _opened(path: str) -> Environment:
     """Open what is in a directory: a keystore, or the registry, which keeps no journal."""
     if is_journaled(path):
         return JournaledEnvironment(path)
+    look_before_opening(path)
     environment = Environment(path)
     if environment.is_keystore and not environment.readonly:
         # Release 0.1 wrote it: it gets a journal first.

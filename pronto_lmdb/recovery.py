@@ -14,9 +14,10 @@ from time import monotonic, sleep
 
 import lmdb
 
-from pronto_lmdb.checkpoint import BASE, NEW_BASE, holds_truth, read_base_state, remove_other_journals
+from pronto_lmdb.base import BASE, NEW_BASE, content_size, damage_of_base
+from pronto_lmdb.checkpoint import holds_truth, read_base_state, remove_other_journals
 from pronto_lmdb.creation import open_private, store, store_state
-from pronto_lmdb.data_files import DATA_FILE, LOCK_TABLE, damage, is_sound
+from pronto_lmdb.data_files import DATA_FILE, LOCK_TABLE, is_sound
 from pronto_lmdb.directory import Directory
 from pronto_lmdb.environment import LOCK_FILE, MAX_READERS, MIB
 from pronto_lmdb.errors import CorruptStoreError, LockTimeoutError, ReadOnlyError, StoreFullError
@@ -38,7 +39,7 @@ _PAUSE = 2e-3
 # Changes of one transaction while the journal is replayed.
 _BATCH = 10_000
 _UPGRADE_PATIENCE = 10.0
-_RESTORE = "Restore the address from a snapshot."
+_RESTORE = "`pronto check --repair` saves what is left; a snapshot has the rest."
 
 
 def make_view(path: str, timeout: float) -> None:
@@ -191,15 +192,23 @@ def open_base(directory: Directory, place: str) -> tuple[lmdb.Environment, State
         copy = os.path.join(place, DATA_FILE)
         os.close(os.open(copy, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, PRIVATE_FILE))  # as private as all files here
         shutil.copyfile(directory.place(BASE), copy)
-        found = damage(copy)
+        found = damage_of_base(copy)
         if found is not None:  # LMDB would abort the process
             raise CorruptStoreError(f"{directory.path}/{BASE} is damaged: {found}.", _RESTORE)
+        _cut_checksum(copy)
     handle = open_private(place, 2 * (MIB if base is None else base.st_size + MIB))
     try:
         return handle, None if base is None else _stored_state(handle, directory)
     except BaseException:
         handle.close()
         raise
+
+
+def _cut_checksum(copy: str) -> None:
+    with open(copy, "r+b") as file:
+        size = content_size(file.fileno())
+        if size is not None:
+            file.truncate(size)
 
 
 def replay(

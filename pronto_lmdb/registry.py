@@ -13,6 +13,7 @@ from msgpack import packb, unpackb
 from pronto_lmdb import clock
 from pronto_lmdb.address import Address
 from pronto_lmdb.commit import Commit
+from pronto_lmdb.data_files import write_seal
 from pronto_lmdb.environment import StaleEnvironment
 from pronto_lmdb.errors import CorruptStoreError
 from pronto_lmdb.identity import Identity
@@ -238,6 +239,7 @@ class Registry:
                 commit.abort()
                 raise
             commit.commit()
+            write_seal(home.environment.path)
             return
 
     def _read(self, operation: Callable[[Moment], Result], absent: Absent) -> Result | Absent:

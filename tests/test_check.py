@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import lmdb
 import pytest
 from crash import killed_at
+from seals import reseal
 
 import pronto_lmdb
 from pronto_lmdb import Address, LockTimeoutError, Problem, Report, StoreClosedError, data_files
@@ -98,6 +99,7 @@ def tamper(
                 assert txn.delete(key)
             else:
                 txn.put(key, value)
+    reseal(home(root, name))
 
 
 # -- what is fine ----------------------------------------------------------------------------------------------------
@@ -403,6 +405,7 @@ def test_a_damaged_page_is_reported_and_never_given_to_lmdb(root: Path, name: st
             content[: page * 4096],
         ):
             file.write_bytes(changed)
+            reseal(home(root))
             for problem in checked(root, deep=deep):  # none where the page was not in use
                 damaged += 1
                 assert problem.address == A
@@ -418,6 +421,7 @@ def test_a_damaged_page_is_found_beside_a_writer_too(root: Path, monkeypatch: py
     content = file.read_bytes()
     page = content.index(b"key0250") // 4096 * 4096
     file.write_bytes(content[:page] + b"\xa5" * 4096 + content[page + 4096 :])
+    reseal(home(root))
     monkeypatch.setattr(inspection_module, "damage_at_rest", lambda file: None)  # as if it was written to
     (problem,) = checked(root)
     assert problem.address == A
@@ -462,6 +466,7 @@ def test_damage_of_one_address_does_not_hide_that_of_another(root: Path, deep: b
             store[name]["k"] = 1
     put_byte(0)(journal(root))
     (home(root, "b.default") / "data.mdb").write_bytes(b"\xa5" * 32768)
+    reseal(home(root, "b.default"))
     tamper(root, {b"k": b""}, "c.default")
     assert {str(problem.address) for problem in checked(root, deep=deep)} == {"a.default", "b.default", "c.default"}
 

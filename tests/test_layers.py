@@ -21,7 +21,7 @@ LAYERS = {
         "allocator", "translation", "files", "data_files", "directory", "marker", "writer_lock", "environment",
     ],
     "journal": [
-        "journal", "genesis", "creation", "checkpoint", "recovery", "flusher", "journaled",
+        "journal", "genesis", "creation", "base", "checkpoint", "recovery", "flusher", "journaled",
     ],
     "open environments": ["home", "pool", "lookup"],
     "commit path": ["commit", "journaled_commit"],
