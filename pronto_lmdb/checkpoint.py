@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pronto_lmdb.directory import Directory
     from pronto_lmdb.journaled import JournaledEnvironment
 
+
 def checkpoint(environment: JournaledEnvironment, state: State, timeout: float) -> Journal:
     """Make everything that is committed durable without the present journal, and return the journal that continues.
 

@@ -48,7 +48,7 @@ class JournaledCommit(Commit):
     """
 
     __slots__ = (
-        "_expiring", "_interval", "_journal", "_level", "_must_flush", "_must_record", "_namespaces", "_pinned",
+        "_expiring", "_generation", "_interval", "_journal", "_level", "_must_flush", "_must_record", "_namespaces", "_pinned",
         "_position", "_seconds", "stays",
     )  # fmt: skip
 
@@ -81,7 +81,7 @@ class JournaledCommit(Commit):
         self._position = state.end
         # Others wrote before, and will again: they need not search the journal for its end.
         self._must_record = state is not cached or state.revision - state.recorded >= _LONGEST_SEARCH
-        self._expiring, self._namespaces = state.expiring, state.namespaces
+        self._expiring, self._namespaces, self._generation = state.expiring, state.namespaces, state.generation
         # While the writer lock is held, the view names exactly what is committed.
         journal.committed = state.end
 
@@ -187,6 +187,7 @@ class JournaledCommit(Commit):
             or state.level != self._level
             or state.expiring != self._expiring
             or state.namespaces != self._namespaces
+            or state.generation != self._generation
         ):
             state.anchored = state.anchored and self.stays
             self._record_state()
