@@ -64,9 +64,9 @@ class Directory:
         """Give the lock back. It is never raised: that would let others in between unseen."""
         unlock(self._descriptor)
 
-    def seclude(self) -> bool:
-        """Be the only one inside, if nobody else is."""
-        return wait_for(try_lock, self._descriptor, 0)
+    def seclude(self, timeout: float = 0) -> bool:
+        """Be the only one inside, if nobody else is, or all others leave within so many seconds."""
+        return wait_for(try_lock, self._descriptor, timeout)
 
     # -- files inside ------------------------------------------------------------------------------------------
 
@@ -98,6 +98,11 @@ class Directory:
     def rename(self, source: str, target: str) -> None:
         """Give a file inside another name, and replace what has that one."""
         os.replace(source, target, src_dir_fd=self._descriptor, dst_dir_fd=self._descriptor)
+
+    def link(self, name: str, other: str) -> None:
+        """Give a file inside another name besides, if it has not got it yet."""
+        with suppress(FileExistsError):
+            os.link(name, other, src_dir_fd=self._descriptor, dst_dir_fd=self._descriptor)
 
     def unlink(self, name: str) -> None:
         """Remove a file inside; one that is gone already is fine."""

@@ -97,8 +97,8 @@ class Environment:
 
     __slots__ = (
         "_closing", "_map_size", "_name", "_pins", "_place", "_quota",
-        "abandoned", "begin", "cached_state", "closed", "epoch", "file", "handle", "home", "is_keystore", "oversized", "owners",
-        "path", "readonly", "used",
+        "abandoned", "begin", "cached_state", "closed", "epoch", "file", "handle", "home", "is_keystore",
+        "oversized", "owners", "path", "readonly", "used",
         "writer_lock",
     )  # fmt: skip
 

@@ -36,7 +36,7 @@ from pronto_lmdb.record import (
     header_of,
     packed_value,
 )
-from pronto_lmdb.recovery import content_of, header_behind, open_base, replay
+from pronto_lmdb.recovery import TORN, content_of, header_behind, open_base, replay
 from pronto_lmdb.values import unpack
 
 TYPE_CHECKING = False
@@ -84,7 +84,11 @@ def damaged_files(path: str) -> list[str]:
             found[BASE] = damage_of_base(directory.place(BASE))
         if directory.stat(DATA_FILE) is not None and (trust(directory) != LOST or not holds_truth(directory.names())):
             found[DATA_FILE] = damage_at_rest(directory.place(DATA_FILE))
-    return [f"{os.path.join(path, name)} is damaged: {problem}" for name, problem in found.items() if problem]
+        torn = [name for name in directory.names() if name.startswith(TORN)]
+    return [
+        *(f"{os.path.join(path, name)} is damaged: {problem}" for name, problem in found.items() if problem),
+        *(f"{os.path.join(path, name)} was damaged, and commits behind the damage are lost" for name in torn),
+    ]
 
 
 # -- an open environment ---------------------------------------------------------------------------------------------
@@ -123,7 +127,7 @@ def _inspected(environment: Environment, txn: lmdb.Transaction[bytes], *, deep: 
         return state, [problem]
     if not identity.address:
         return state, []  # the entries of the registry are another matter
-    found = list(_entry_problems(txn, state, deep=deep))
+    found = list(entry_problems(txn, state, deep=deep))
     if isinstance(environment, JournaledEnvironment):
         found += _agreement_problems(environment, identity, state)
         if state.level != OFF:  # where nothing is promised of the journal
@@ -142,7 +146,15 @@ def _structural_problem(environment: Environment) -> str | None:
 # -- entries and counters --------------------------------------------------------------------------------------------
 
 
-def _entry_problems(txn: lmdb.Transaction[bytes], state: State, *, deep: bool) -> Iterator[str]:
+def entry_problems(txn: lmdb.Transaction[bytes], state: State, *, deep: bool) -> Iterator[str]:
+    """Yield what is wrong with the entries of a view, and with what the state counts of them.
+
+    Args:
+        txn: of the view.
+        state: that it shows.
+        deep: read every value, too.
+
+    """
     tally = _Tally()
     expiring = namespaces = records = 0
     for key, stored in txn.cursor():

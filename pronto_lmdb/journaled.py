@@ -16,7 +16,7 @@ from pronto_lmdb.errors import CorruptStoreError, LockTimeoutError, StoreFullErr
 from pronto_lmdb.flusher import flusher
 from pronto_lmdb.identity import FULL, State
 from pronto_lmdb.journal import Journal
-from pronto_lmdb.marker import DOUBTFUL, LOST, MARKER, TRUSTED, boot_id, doubt, seal, trust, unseal
+from pronto_lmdb.marker import DOUBTFUL, LOST, MARKER, TRUSTED, boot_id, condemn, doubt, seal, trust, unseal
 from pronto_lmdb.record import STATE
 from pronto_lmdb.translation import translated
 
@@ -40,7 +40,7 @@ def _condemned(path: str, file: tuple[int, int] | None) -> bool:
         with Directory(path) as directory:
             if identify(path) != file:
                 return False
-            directory.unlink(MARKER)
+            condemn(directory)
             return True
     except FileNotFoundError:
         return False
@@ -131,7 +131,7 @@ class JournaledEnvironment(Environment):
 
     def _refuse_truncated(self) -> None:
         if self._is_truncated():
-            self.directory.unlink(MARKER)
+            condemn(self.directory)
             raise ViewLostError(self.path)
 
     def save(self) -> None:

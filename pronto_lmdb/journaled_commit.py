@@ -48,8 +48,8 @@ class JournaledCommit(Commit):
     """
 
     __slots__ = (
-        "_expiring", "_generation", "_interval", "_journal", "_level", "_must_flush", "_must_record", "_namespaces", "_pinned",
-        "_position", "_seconds", "stays",
+        "_expiring", "_generation", "_interval", "_journal", "_level", "_must_flush", "_must_record", "_namespaces",
+        "_pinned", "_position", "_seconds", "stays",
     )  # fmt: skip
 
     _environment: JournaledEnvironment

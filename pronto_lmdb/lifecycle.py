@@ -19,6 +19,7 @@ from pronto_lmdb.errors import (
     AddressExistsError,
     AddressNotFoundError,
     CorruptStoreError,
+    FormatVersionError,
     ProntoError,
 )
 from pronto_lmdb.files import (
@@ -36,7 +37,7 @@ from pronto_lmdb.places import Places, refuse_nested, refuse_occupied
 from pronto_lmdb.pool import pool
 from pronto_lmdb.record import IDENTITY
 from pronto_lmdb.registry import Placed, Registry, Trashed
-from pronto_lmdb.survey import SET_ASIDE, TRASH_MARK, Survey
+from pronto_lmdb.survey import REGISTRY_ASIDE, TRASH_MARK, Survey
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -116,7 +117,10 @@ class Lifecycle:
             else:
                 # One without its final name was never finished: nothing had begun.
                 if path.endswith(".json"):
-                    self._finish(json.loads(read_text(path) or ""))
+                    try:
+                        self._finish(_note_in(path))
+                    except (CorruptStoreError, FormatVersionError):
+                        continue  # one sick address must not keep the others from anything; a check reports it
                 os.unlink(path)
 
     def _finish(self, note: dict[str, Any]) -> None:
@@ -393,7 +397,7 @@ class Lifecycle:
             if self._registry.exists():
                 return
         except CorruptStoreError:
-            aside = os.path.join(self._layout.trash, f"{SET_ASIDE}{clock.now():016d}")
+            aside = os.path.join(self._layout.trash, f"{REGISTRY_ASIDE}{clock.now():016d}")
             move(self._layout.registry, aside)
         remove_tree(self._layout.registry)
         built = os.path.join(self._layout.pending, f"registry-{os.urandom(8).hex()}")
@@ -466,6 +470,15 @@ class Lifecycle:
         pool.discard(self._either(note))
         if note["source"] != note["target"]:
             move(note["source"], note["target"])
+
+
+def _note_in(path: str) -> dict[str, Any]:
+    try:
+        note: dict[str, Any] = json.loads(read_text(path) or "")
+        note["operation"]
+    except (ValueError, KeyError, TypeError):
+        raise CorruptStoreError(f"{path} is no note of an operation.", "Run `pronto check --repair`.") from None
+    return note
 
 
 def _no_delay() -> float:

@@ -74,6 +74,21 @@ def trust(directory: Directory) -> int:
     return DOUBTFUL if rest == _DOUBT else LOST
 
 
+def is_of_this_boot(directory: Directory) -> bool:
+    """Tell whether the view was made in this boot, here; it may have been touched since."""
+    boot, file, found = boot_id(), directory.stat(DATA_FILE), directory.read(MARKER)
+    if boot is None or found is None:
+        return False
+    return found.startswith(f"{boot} ".encode() if file is None else _content(boot, file))
+
+
+def condemn(directory: Directory) -> None:
+    """Say that a view must not be used any more; nobody is inside."""
+    content = directory.read(MARKER)
+    if content is not None:
+        directory.write(MARKER, content + b"lost\n")
+
+
 def doubt(directory: Directory) -> None:
     """Note that the system could not write all of a view to the disk: it is good only as long as it is in memory.
 

@@ -25,8 +25,8 @@ from pronto_lmdb.files import PRIVATE_DIRECTORY, PRIVATE_FILE, FileLock, flush_d
 from pronto_lmdb.genesis import batches, write_genesis
 from pronto_lmdb.identity import OFF, Identity, State, limit_beside
 from pronto_lmdb.journal import NEW_JOURNAL, PREFIX, journal_name
-from pronto_lmdb.journal_format import HEADER_SIZE, Header, frames
-from pronto_lmdb.marker import LOST, TRUSTED, mark, trust
+from pronto_lmdb.journal_format import FRAME_MAGIC, HEADER_SIZE, Header, frames, head_of
+from pronto_lmdb.marker import LOST, TRUSTED, is_of_this_boot, mark, trust
 from pronto_lmdb.record import IDENTITY, STATE
 from pronto_lmdb.translation import translated
 
@@ -35,6 +35,11 @@ if TYPE_CHECKING:
     from pronto_lmdb.journal_format import Change
 
 REBUILD = "rebuild"
+# What the name of a journal begins with that was damaged, and held commits behind the damage.
+TORN = "torn-"
+_FRAME_BEGIN = FRAME_MAGIC.to_bytes(4, "big")
+# A later frame than that is no frame, but bytes that look like one.
+_MOST_FRAMES_LOST = 10_000_000
 _PAUSE = 2e-3
 # Changes of one transaction while the journal is replayed.
 _BATCH = 10_000
@@ -109,6 +114,10 @@ def recover(directory: Directory) -> None:
         directory.unlink(leftover)
     remove_tree(directory.place(REBUILD))
     header, state, replayed = _rebuilt(directory)
+    if is_of_this_boot(directory) and last_frame_behind(directory, state) > state.revision:
+        # No power cut did that. What cannot be read is not thrown away: a repair moves it to the trash.
+        with suppress(OSError):  # the directory may be full, and must open all the same
+            directory.link(journal_name(header.journal), TORN + header.journal.hex())
     _settle_journal(directory, header, state)
     remove_other_journals(directory, header.journal)
     directory.unlink(LOCK_TABLE)
@@ -289,6 +298,21 @@ def _genesis(directory: Directory) -> Header:
     if len(found) != 1:
         raise CorruptStoreError(f"{directory.path} has no base, and {len(found)} first journals.", _RESTORE)
     return found[0]
+
+
+def last_frame_behind(directory: Directory, truth: State) -> int:
+    """Return the last revision that a journal seems to hold behind its first damage."""
+    name = PREFIX + truth.journal.hex()
+    if directory.stat(name) is None:
+        return truth.revision
+    content = bytes(content_of(directory, name)[truth.end :])
+    last, at = truth.revision, content.find(_FRAME_BEGIN)
+    while at >= 0:
+        head = head_of(content[at : at + 64])
+        if head is not None and last < head[1] < truth.revision + _MOST_FRAMES_LOST and at + head[0] <= len(content):
+            last = head[1]
+        at = content.find(_FRAME_BEGIN, at + 1)
+    return last
 
 
 def content_of(directory: Directory, name: str) -> memoryview:

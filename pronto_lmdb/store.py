@@ -23,10 +23,13 @@ from pronto_lmdb.values import is_encodable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
     from types import TracebackType
     from typing import Any, Self
 
+    from pronto_lmdb.checking import Checker
     from pronto_lmdb.home import Home
+    from pronto_lmdb.repairing import Repairing
     from pronto_lmdb.results import Report
 
 _owners = count(1)
@@ -108,30 +111,80 @@ class Store(AddressVerbs):
 
     # -- care --------------------------------------------------------------------------------------------------
 
-    def check(self, *, deep: bool = False) -> Report:
-        """Look for damage and disagreement in all addresses, live and deleted, and in the catalog; repair nothing.
+    def check(
+        self,
+        repair: bool = False,
+        deep: bool = False,
+        *,
+        addresses: Iterable[Address | str] | None = None,
+        rebuild: bool = False,
+        progress: Callable[[int, int], object] | None = None,
+    ) -> Report:
+        """Look for damage and disagreement in all addresses, live and deleted, and in the catalog; repair it, if asked.
 
         What a killed process left undone is finished first, as when the store is opened. Writers go on meanwhile: each
-        address is read like a :class:`View`.
+        address is read like a :class:`View`. Only what is being repaired must not be in use.
+
+        A repair takes what is whole, base and journal or the data file, and makes the rest anew from it. Where neither
+        is whole it saves what can be read. What it cannot keep goes to the trash, with a note that says why.
 
         Args:
+            repair: repair what is found, then look again.
             deep: read every value, too, and compare each address with what its base and its journal would restore after
                 a power loss. Needs room for a copy of one address after the other in the system's temporary directory.
+            addresses: look at these alone, and not at the trash.
+            rebuild: make the data files anew, whatever they look like; with this everything is repaired, too.
+            progress: called now and then with two numbers: how many directories were looked at, and how many there are.
 
         Returns:
-            All problems that were found; what could not be looked at is one.
+            All problems that were found; what could not be looked at is one. After a repair: those that are left, what
+            was lost, and what was done.
+
+        Raises:
+            AddressNotFoundError: if one of ``addresses`` does not exist.
+            ReadOnlyError: if a repair is asked of a store that was opened read-only.
 
         """
         from pronto_lmdb.checking import Checker
+        from pronto_lmdb.results import Report
 
         self.check_open()
+        only = None if addresses is None else [Address.of(address) for address in addresses]
+        tell = progress or _unseen
+        repair = repair or rebuild
+        if repair:
+            self._check_writable()
         if not self.readonly and self._lookup.is_pending():
             self._lifecycle.finish_pending()
+
+        def checked() -> tuple[Checker, Report]:
+            checker = Checker(
+                self._layout,
+                self._registry,
+                self._owner,
+                self.timeout,
+                deep=deep,
+                only=only,
+                progress=progress or _unseen,
+            )
+            return checker, checker.report()
+
         try:
-            return Checker(self._layout, self._registry, self._owner, self.timeout, deep=deep).report()
+            found, report = checked()
+            if not repair or not (rebuild or report.problems) or not os.path.isdir(self._layout.addresses):
+                return report
+            repairing = self._repairing(found)
+            repairing.run(rebuild=rebuild)
+            problems = [*checked()[1].problems, *repairing.left]
+            return Report(not problems, problems, tuple(repairing.done))
         finally:
             if self.closed:
                 pool.release(self._owner)
+
+    def _repairing(self, found: Checker) -> Repairing:
+        from pronto_lmdb.repairing import Repairing
+
+        return Repairing(self._layout, self._lifecycle, self._registry, self._owner, self.timeout, found)
 
     # -- settings ----------------------------------------------------------------------------------------------
 
@@ -219,6 +272,10 @@ class Store(AddressVerbs):
         with self._lifecycle.locked():
             if self._lookup.find(address) is None:
                 self._lifecycle.create(Identity(str(address), durability=self.durability), None)
+
+
+def _unseen(_: int, __: int) -> None:
+    return
 
 
 def _reopened(path: str, create: bool, readonly: bool, durability: str | None, timeout: float) -> Store:

@@ -18,7 +18,8 @@ LAYERS = {
         "arguments", "journal_format",
     ],
     "environment": [
-        "allocator", "translation", "files", "data_files", "directory", "marker", "writer_lock", "environment",
+        "allocator", "translation", "files", "data_files", "salvage", "directory", "marker", "writer_lock",
+        "environment",
     ],
     "journal": [
         "journal", "genesis", "creation", "base", "checkpoint", "recovery", "flusher", "journaled",
@@ -26,7 +27,10 @@ LAYERS = {
     "open environments": ["home", "pool", "lookup"],
     "commit path": ["commit", "journaled_commit"],
     "keystore": ["moment", "reading", "changes", "writing", "view", "transaction", "keystore"],
-    "store": ["registry", "survey", "places", "lifecycle", "inspection", "checking", "address_verbs", "store"],
+    "store": [
+        "registry", "survey", "places", "lifecycle", "inspection", "checking", "attic", "reindex", "mending",
+        "repairing", "address_verbs", "store",
+    ],
     "public names": ["__init__"],
 }  # fmt: skip
 ORDER = [module for modules in LAYERS.values() for module in modules]

@@ -93,7 +93,7 @@ def _quota(
     name: AddressArgument,
     limit: Annotated[str | None, typer.Argument(metavar="BYTES", help="A number of bytes, or none.")] = None,
 ) -> None:
-    """Print how many bytes the data file of an address may take, or change it. Nothing is printed where there is no limit.
+    """Print how many bytes the data file of an address may take, or change it. No output means no limit.
 
     An address at its quota takes deletions only; its neighbours notice nothing. `stats` shows what is used. Exit code 2
     if there is no such address to print.
