@@ -21,6 +21,7 @@ from pronto_lmdb.errors import AddressNotFoundError, InvalidAddressError, LockTi
 from pronto_lmdb.files import read_text
 from pronto_lmdb.identity import DELETED, LIVE
 from pronto_lmdb.inspection import damaged_files, inspect
+from pronto_lmdb.journaled import is_journaled
 from pronto_lmdb.pool import pool
 from pronto_lmdb.registry import Placed
 from pronto_lmdb.results import Problem, Report
@@ -201,7 +202,8 @@ class Checker:
         problems = self._damage(path)
         address = self._live.get(path)
         self._problems += [Problem(address, text) for text in problems]
-        self._look_at_modes(address, path)
+        if is_journaled(path):
+            self._look_at_modes(address, path)
         if problems:
             self.sick[path] = address
         else:

@@ -165,7 +165,7 @@ class Store(AddressVerbs):
                 self.timeout,
                 deep=deep,
                 only=only,
-                progress=progress or _unseen,
+                progress=tell,
             )
             return checker, checker.report()
 
