@@ -148,6 +148,8 @@ class Checker:
         return AddressNotFoundError(f"There is no address {address}.", "`pronto addresses` lists those that exist.")
 
     def _look_at_root(self) -> None:
+        if os.path.isdir(self._layout.lifecycle_lock):
+            self._complain(None, f"{self._layout.lifecycle_lock} is a directory")
         for path in links(self._layout.addresses):
             self._complain(None, f"{path} is a symbolic link, which is no address", astray=True)
         if os.name == "posix":
@@ -348,7 +350,7 @@ class Checker:
     def _undisturbed(self) -> Iterator[None]:
         """Keep other operations on addresses out, if that is possible for this user and within the time-out."""
         with pool.passing(self._layout.lifecycle_lock) as lock:
-            if os.access(lock.path, os.W_OK):
+            if os.path.isfile(lock.path) and os.access(lock.path, os.W_OK):
                 with suppress(LockTimeoutError):
                     lock.acquire(self._timeout)
             yield

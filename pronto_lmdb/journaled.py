@@ -90,6 +90,9 @@ class JournaledEnvironment(Environment):
             if self.readonly or not _condemned(path, file):
                 raise
             raise ViewLostError(path) from error
+        except OSError as error:
+            self.directory.close()
+            raise translated(error, path) from error
         except BaseException:
             self.directory.close()
             raise

@@ -29,7 +29,7 @@ from pronto_lmdb.journaled_commit import JournaledCommit
 from pronto_lmdb.marker import MARKER, is_of_this_boot, mark
 from pronto_lmdb.pool import pool
 from pronto_lmdb.record import EXPIRY, FIRST_USER_KEY, IDENTITY, NAMESPACE_TTL, expiry_entry, header_of
-from pronto_lmdb.recovery import TORN, content_of, header_behind, last_frame_behind, open_base, recover, replay
+from pronto_lmdb.recovery import REBUILD, TORN, content_of, header_behind, last_frame_behind, open_base, recover, replay
 from pronto_lmdb.reindex import is_readable, reindex
 from pronto_lmdb.salvage import DamagedFile
 from pronto_lmdb.translation import translated
@@ -85,7 +85,7 @@ class Mending:
         """
         try:
             with self._alone() as directory:
-                self._put_torn_journals_aside(directory)
+                self._put_obstacles_aside(directory)
                 truth, view = self._truth(directory), _view(directory)
                 if truth is None and view is None:
                     self._salvage(directory, known)
@@ -120,10 +120,13 @@ class Mending:
             raise LockTimeoutError(f"{self._path} is in use.", "Close it in all processes, then repair it.")
         return directory
 
-    def _put_torn_journals_aside(self, directory: Directory) -> None:
+    def _put_obstacles_aside(self, directory: Directory) -> None:
         for name in directory.names():
-            if name.startswith(TORN):
-                place = self._attic.take(os.path.join(self._path, name), "commits behind its first damage are lost")
+            path = os.path.join(self._path, name)
+            if os.path.islink(path) or (os.path.isdir(path) and name != REBUILD):
+                self.done.append(f"{self._attic.take(path, 'it lay where a file belongs')} lay where a file belongs")
+            elif name.startswith(TORN):
+                place = self._attic.take(path, "commits behind its first damage are lost")
                 self.lost.append(f"what was written behind the damage of a journal, which is {place} now")
 
     # -- what there is -----------------------------------------------------------------------------------------

@@ -28,6 +28,7 @@ MOST_OPEN = 512
 FEWEST_OPEN = 8
 
 _ATTEMPTS = 100
+_VAIN_ATTEMPTS = 2
 # Seconds to wait while another process recovers an address, or still uses what must be recovered.
 _PATIENCE = 10.0
 
@@ -108,10 +109,12 @@ class Pool:
 
     def peek(self, path: str, owner: int) -> Environment | None:
         """Return the environment in a directory, whoever it belongs to and whatever its status."""
-        for _ in range(_ATTEMPTS):
+        for attempt in range(_ATTEMPTS):
             try:
                 return self._peek(path, owner)
-            except ViewLostError:
+            except ViewLostError as lost:
+                if attempt >= _VAIN_ATTEMPTS and isinstance(lost.__cause__, CorruptStoreError):
+                    raise lost.__cause__ from None  # the view is not what is wrong
                 from pronto_lmdb.recovery import make_view  # seldom needed: it would cost every command 6 ms
 
                 # Not under the pool's lock: other addresses need not wait while this one is recovered.

@@ -64,6 +64,8 @@ class Repairing:
 
     def run(self, *, rebuild: bool) -> None:
         """Repair what was found; with ``rebuild`` make every data file anew that was looked at."""
+        if os.path.isdir(self._layout.lifecycle_lock):
+            self._take(None, self._layout.lifecycle_lock, "it lay where a file belongs")
         self._put_bad_notes_aside()
         with self._lifecycle.locked():  # a damaged registry is set aside, and made anew
             for path, address in self._found.sick.items():

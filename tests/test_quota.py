@@ -121,6 +121,8 @@ def test_a_deletion_at_the_quota_is_safe_although_the_quota_cannot_be_restored_a
             break
     assert raced
     assert f"k{number:05}" not in store["a"]
+
+
 # -- changed later ---------------------------------------------------------------------------------------------------
 
 KIB = 1024
