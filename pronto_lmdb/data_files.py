@@ -14,8 +14,10 @@ LOCK_TABLE = "lock.mdb"
 # What vouches for the data file of an environment without a journal: the registry.
 SEAL = "seal"
 
-# The header and 126 readers; beyond that the file is sparse.
+# The header and 126 readers; beyond that the file is sparse until more are seen.
 _RESERVED_LOCK_BYTES = 8192
+_READER_BYTES = 64
+FIRST_READERS = _RESERVED_LOCK_BYTES // _READER_BYTES - 2
 
 
 def identify(path: str) -> tuple[int, int] | None:
@@ -162,6 +164,21 @@ def reserve_lock_file(path: str) -> None:
             os.close(descriptor)
     except OSError as error:
         raise translated(error, path) from error
+
+
+def reserve_readers(path: str, readers: int) -> None:
+    """Give LMDB's lock file real bytes for so many readers.
+
+    Raises:
+        OSError: if the disk refuses.
+
+    """
+    if hasattr(os, "posix_fallocate"):
+        descriptor = os.open(os.path.join(path, LOCK_TABLE), os.O_RDWR | os.O_CLOEXEC)
+        try:
+            os.posix_fallocate(descriptor, 0, _READER_BYTES * (readers + 2))
+        finally:
+            os.close(descriptor)
 
 
 def is_on_readonly_file_system(path: str) -> bool:

@@ -24,11 +24,13 @@ import lmdb
 from pronto_lmdb.allocator import note_opening
 from pronto_lmdb.data_files import (
     DATA_FILE,
+    FIRST_READERS,
     LOCK_TABLE,
     identify,
     is_on_readonly_file_system,
     is_sound,
     reserve_lock_file,
+    reserve_readers,
 )
 from pronto_lmdb.errors import (
     ConflictError,
@@ -63,6 +65,9 @@ QUOTA_SLACK = 1 * MIB
 MAX_READERS = 2048
 LOCK_FILE = "lock"
 
+# Readers of other threads and processes that may come between two looks at their number.
+_READERS_AHEAD = 32
+
 _PAUSE = 1e-3
 _ATTEMPTS = 100
 
@@ -96,7 +101,7 @@ class Environment:
     """
 
     __slots__ = (
-        "_closing", "_map_size", "_name", "_pins", "_place", "_quota",
+        "_closing", "_map_size", "_name", "_pins", "_place", "_quota", "_readers",
         "abandoned", "begin", "cached_state", "closed", "epoch", "file", "handle", "home", "is_keystore",
         "oversized", "owners", "path", "readonly", "used",
         "writer_lock",
@@ -136,6 +141,8 @@ class Environment:
                 self.writer_lock.open()
             self._refuse_truncated()
             self.handle.reader_check()
+            self._readers = FIRST_READERS
+            self._make_room_for_readers()
             self.file = identify(self._place)
             self._remember(self.describe()[0])
             if self._quota is not None and not self.readonly:
@@ -305,6 +312,7 @@ class Environment:
         """
         while self.pin():
             try:
+                self._make_room_for_readers()
                 return self._begin_checked()
             except lmdb.MapResizedError:
                 self.unpin(get_ident())
@@ -313,6 +321,24 @@ class Environment:
                 self.unpin(get_ident())
                 raise
         return None
+
+    def _make_room_for_readers(self) -> None:
+        """See to it that LMDB's table of readers has real bytes: a map of a full disk kills the process.
+
+        Raises:
+            StoreFullError: if the disk refuses, and all that there are may be taken.
+
+        """
+        taken = self.handle.info()["num_readers"]
+        if taken + _READERS_AHEAD <= self._readers or self.readonly:
+            return
+        wanted = min(taken + 2 * _READERS_AHEAD, MAX_READERS)
+        try:
+            reserve_readers(self._place, wanted)
+            self._readers = wanted
+        except OSError as error:
+            if taken >= self._readers:
+                raise translated(error, self.path) from error
 
     def _begin_checked(self) -> lmdb.Transaction[bytes]:
         try:

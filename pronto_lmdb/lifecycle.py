@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 from contextlib import contextmanager, suppress
+from functools import partial
 
 from pronto_lmdb import clock
 from pronto_lmdb.address import Address
@@ -21,6 +22,7 @@ from pronto_lmdb.errors import (
     CorruptStoreError,
     FormatVersionError,
     ProntoError,
+    StoreFullError,
 )
 from pronto_lmdb.files import (
     make_directory,
@@ -37,6 +39,7 @@ from pronto_lmdb.places import Places, refuse_nested, refuse_occupied
 from pronto_lmdb.pool import pool
 from pronto_lmdb.record import IDENTITY
 from pronto_lmdb.registry import Placed, Registry, Trashed
+from pronto_lmdb.reserve import Reserve
 from pronto_lmdb.survey import REGISTRY_ASIDE, TRASH_MARK, Survey
 
 TYPE_CHECKING = False
@@ -68,6 +71,7 @@ class Lifecycle:
         self._owner = owner
         self._timeout = timeout
         self._places = Places(layout)
+        self._reserve = Reserve(layout.reserve)
         self._survey = Survey(layout, registry, owner)
         self._steps = {
             "delete": self._finish_delete,
@@ -101,7 +105,19 @@ class Lifecycle:
             lock.acquire(self._timeout if timeout is None else timeout)
             self._ensure_registry()
             self._resume()
-            yield
+            try:
+                yield
+            finally:
+                self._reserve.keep()
+
+    def _despite_full_disk(self, step: Callable[[], None]) -> None:
+        """Carry out what may be repeated; if the disk is full, once more with the room that was kept for this."""
+        try:
+            step()
+        except StoreFullError:
+            if not self._reserve.give_up():
+                raise
+            step()
 
     def finish_pending(self) -> None:
         """Finish or sweep what a killed process left; does nothing while another one is at work."""
@@ -118,7 +134,7 @@ class Lifecycle:
                 # One without its final name was never finished: nothing had begun.
                 if path.endswith(".json"):
                     try:
-                        self._finish(_note_in(path))
+                        self._despite_full_disk(partial(self._finish, _note_in(path)))
                     except (CorruptStoreError, FormatVersionError):
                         continue  # one sick address must not keep the others from anything; a check reports it
                 os.unlink(path)
@@ -222,10 +238,14 @@ class Lifecycle:
             target = os.path.join(self._layout.trash, trash_id)
             if not self._layout.is_inside(placed.path):
                 target = f"{placed.path}{TRASH_MARK}{trash_id}"  # a rename cannot cross file systems
-            with self._noted(
-                operation="delete", address=str(address), source=placed.path, target=target, trash_id=trash_id
-            ) as note:
-                self._finish_delete(note)
+
+            def delete() -> None:
+                with self._noted(
+                    operation="delete", address=str(address), source=placed.path, target=target, trash_id=trash_id
+                ) as note:
+                    self._finish_delete(note)
+
+            self._despite_full_disk(delete)
         return trash_id
 
     def _next_deletion(self) -> int:
@@ -466,7 +486,13 @@ class Lifecycle:
 
     def _move(self, note: dict[str, Any]) -> None:
         # What the directory says of itself must not be older than its name.
-        self._begin(note).sync()
+        try:
+            self._begin(note).sync()
+        except StoreFullError:
+            # At "off" that would be a copy of everything. After a power loss a check finds what does not know that it
+            # was deleted.
+            if note["operation"] != "delete" or self._describe(note)[1].level != OFF:
+                raise
         pool.discard(self._either(note))
         if note["source"] != note["target"]:
             move(note["source"], note["target"])

@@ -18,7 +18,7 @@ from pronto_lmdb.creation import build
 from pronto_lmdb.data_files import DATA_FILE, damage
 from pronto_lmdb.directory import Directory
 from pronto_lmdb.environment import StaleEnvironment
-from pronto_lmdb.errors import CorruptStoreError, LockTimeoutError
+from pronto_lmdb.errors import CorruptStoreError, LockTimeoutError, StoreFullError
 from pronto_lmdb.files import move
 from pronto_lmdb.identity import DELETED, LIVE, OFF, Identity, State
 from pronto_lmdb.inspection import entry_problems
@@ -106,11 +106,22 @@ class Mending:
         try:
             self._save_unjournaled()
             with self._alone() as directory:
-                directory.unlink(MARKER)
+                self._require_room(directory)
                 recover(directory)
         except (lmdb.Error, OSError) as error:
             raise translated(error, self._path) from error
         self.done.append("the data file was made anew")
+
+    def _require_room(self, directory: Directory) -> None:
+        """Refuse to give up a view that can be read for one for which there may be no room."""
+        files = (os.path.join(self._path, name) for name in directory.names())
+        needed = 2 * sum(os.path.getsize(file) for file in files)
+        disk = os.statvfs(self._path)
+        if disk.f_bavail * disk.f_frsize < needed:
+            raise StoreFullError(
+                f"{self._path}: there is no room to make the data file anew.",
+                f"Free {needed:,} bytes, then try again.",
+            )
 
     def _alone(self) -> Directory:
         pool.discard_at(self._path)

@@ -25,7 +25,7 @@ from pronto_lmdb.files import PRIVATE_DIRECTORY, PRIVATE_FILE, FileLock, flush_d
 from pronto_lmdb.genesis import batches, write_genesis
 from pronto_lmdb.identity import OFF, Identity, State, limit_beside
 from pronto_lmdb.journal import NEW_JOURNAL, PREFIX, journal_name
-from pronto_lmdb.journal_format import FRAME_MAGIC, HEADER_SIZE, Header, frames, head_of
+from pronto_lmdb.journal_format import FRAME_MAGIC, HEADER_SIZE, SPOILED_AT, Header, frames, head_of
 from pronto_lmdb.marker import LOST, TRUSTED, is_of_this_boot, mark, trust
 from pronto_lmdb.record import IDENTITY, STATE
 from pronto_lmdb.translation import translated
@@ -118,7 +118,12 @@ def recover(directory: Directory) -> None:
         # No power cut did that. What cannot be read is not thrown away: a repair moves it to the trash.
         with suppress(OSError):  # the directory may be full, and must open all the same
             directory.link(journal_name(header.journal), TORN + header.journal.hex())
-    _settle_journal(directory, header, state)
+    try:
+        _settle_journal(directory, header, state)
+    except OSError as error:
+        if not isinstance(translated(error, directory.path), StoreFullError):
+            raise
+        _settle_in_place(directory, header)
     remove_other_journals(directory, header.journal)
     directory.unlink(LOCK_TABLE)
     if state.level != OFF or not _is_view_usable(directory, state):
@@ -150,6 +155,7 @@ def _drop_view(directory: Directory) -> bool:
     if state is None or state.level == OFF or directory.stat(DATA_FILE) is None:
         return False
     directory.unlink(DATA_FILE)
+    directory.unlink(LOCK_TABLE)
     return True
 
 
@@ -336,6 +342,21 @@ def _settle_journal(directory: Directory, header: Header, state: State) -> None:
     finally:
         os.close(descriptor)
     directory.rename(NEW_JOURNAL, name)
+    directory.sync()
+
+
+def _settle_in_place(directory: Directory, header: Header) -> None:
+    """Flush the journal as it is, where there is no room for a second one; what lies behind its end never chains.
+
+    Raises:
+        StoreFullError: if a flush of it has failed before: memory may show what is not on the disk then.
+
+    """
+    name = journal_name(header.journal)
+    directory.unlink(NEW_JOURNAL)
+    if content_of(directory, name)[SPOILED_AT]:
+        raise StoreFullError(f"{directory.path}: there is no room to recover it.", "Free some space, then try again.")
+    _flush(directory, name)
     directory.sync()
 
 

@@ -31,7 +31,7 @@ VICTIM, NEIGHBOUR, DELETED = "a.victim", "b.neighbour", "c.deleted"
 History = dict[str, list[Any]]
 
 
-class Failure(AssertionError):
+class Failure(AssertionError):  # noqa: N818 - as pytest calls it
     """A case came out as it must not."""
 
 

@@ -321,7 +321,16 @@ def test_the_files_are_those_of_the_document(example: Path) -> None:
     keystores = ["addresses/alice.research", "addresses/zo=c3=ab.default", f"trash/{NOW}-{ID[:8]}"]
     lmdb_files = {f"{place}/{name}" for place in [*keystores, REGISTRY] for name in ("data.mdb", "lock.mdb", "lock")}
     journals = {f"{place}/{name}" for place in keystores for name in (f"journal-{ID}", "marker")}
-    others = {f"{REGISTRY}/seal", "addresses", "trash", "meta", "meta/lifecycle.lock", "meta/pending", "meta/places"}
+    others = {
+        f"{REGISTRY}/seal",
+        "meta/reserve",
+        "addresses",
+        "trash",
+        "meta",
+        "meta/lifecycle.lock",
+        "meta/pending",
+        "meta/places",
+    }
     found = {str(path.relative_to(example)) for path in example.rglob("*")}
     assert found == {*keystores, REGISTRY, *lmdb_files, *journals, *others}
     assert all(path.stat().st_size == 0 for path in example.rglob("lock"))

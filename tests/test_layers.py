@@ -28,7 +28,7 @@ LAYERS = {
     "commit path": ["commit", "journaled_commit"],
     "keystore": ["moment", "reading", "changes", "writing", "view", "transaction", "keystore"],
     "store": [
-        "registry", "survey", "places", "lifecycle", "inspection", "checking", "attic", "reindex", "mending",
+        "registry", "survey", "places", "reserve", "lifecycle", "inspection", "checking", "attic", "reindex", "mending",
         "repairing", "address_verbs", "store",
     ],
     "public names": ["__init__"],
