@@ -53,6 +53,11 @@ def looped(place: Path, image: Path, size: int) -> Iterator[Path]:
         _run("umount", place)
 
 
+def remount(place: Path, mode: str) -> None:
+    """Mount a file system anew, ``ro`` or ``rw``."""
+    _run("mount", "-o", f"remount,{mode}", place)
+
+
 def fill(place: Path, *, leave: int = 0) -> Path:
     """Fill a file system, but for some bytes; return the file that does it."""
     filler = place / "filler"
