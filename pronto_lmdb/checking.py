@@ -20,7 +20,7 @@ from pronto_lmdb.environment import StaleEnvironment
 from pronto_lmdb.errors import AddressNotFoundError, InvalidAddressError, LockTimeoutError, ProntoError
 from pronto_lmdb.files import read_text
 from pronto_lmdb.identity import DELETED, LIVE
-from pronto_lmdb.inspection import damaged_files, inspect
+from pronto_lmdb.inspection import damaged_files, inspect, torn_files
 from pronto_lmdb.journaled import is_journaled
 from pronto_lmdb.pool import pool
 from pronto_lmdb.registry import Placed
@@ -237,7 +237,9 @@ class Checker:
         """
         try:
             problems = damaged_files(path) if os.path.isdir(path) else []
-            return problems or self._inspected(path, guard)
+            problems = problems or self._inspected(path, guard)
+            # What opening it has come upon.
+            return problems or (torn_files(path) if os.path.isdir(path) else [])
         except Exception as error:  # noqa: BLE001 - whatever damage leads to, the other addresses are looked at
             # It may have been renamed or purged under our eyes.
             return [_explained(error, path)] if os.path.isdir(path) else []

@@ -84,11 +84,14 @@ def damaged_files(path: str) -> list[str]:
             found[BASE] = damage_of_base(directory.place(BASE))
         if directory.stat(DATA_FILE) is not None and (trust(directory) != LOST or not holds_truth(directory.names())):
             found[DATA_FILE] = damage_at_rest(directory.place(DATA_FILE))
-        torn = [name for name in directory.names() if name.startswith(TORN)]
-    return [
-        *(f"{os.path.join(path, name)} is damaged: {problem}" for name, problem in found.items() if problem),
-        *(f"{os.path.join(path, name)} was damaged, and commits behind the damage are lost" for name in torn),
-    ]
+    return [f"{os.path.join(path, name)} is damaged: {problem}" for name, problem in found.items() if problem]
+
+
+def torn_files(path: str) -> list[str]:
+    """Return what a recovery had to leave behind in a directory, and did not throw away."""
+    with Directory(path) as directory:
+        torn = sorted(name for name in directory.names() if name.startswith(TORN))
+    return [f"{os.path.join(path, name)} was damaged, and commits behind the damage are lost" for name in torn]
 
 
 # -- an open environment ---------------------------------------------------------------------------------------------

@@ -137,8 +137,8 @@ class Mending:
             if os.path.islink(path) or (os.path.isdir(path) and name != REBUILD):
                 self.done.append(f"{self._attic.take(path, 'it lay where a file belongs')} lay where a file belongs")
             elif name.startswith(TORN):
-                place = self._attic.take(path, "commits behind its first damage are lost")
-                self.lost.append(f"what was written behind the damage of a journal, which is {place} now")
+                place = self._attic.take(path, "it is damaged, and has what is lost")
+                self.lost.append(f"what was written behind the damage of {name}, which is {place} now")
 
     # -- what there is -----------------------------------------------------------------------------------------
 

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from pronto_lmdb.journal_format import Change
 
 REBUILD = "rebuild"
-# What the name of a journal begins with that was damaged, and held commits behind the damage.
+# What the name of a damaged file begins with that held more than could be saved.
 TORN = "torn-"
 _FRAME_BEGIN = FRAME_MAGIC.to_bytes(4, "big")
 # A later frame than that is no frame, but bytes that look like one.
@@ -127,6 +127,8 @@ def recover(directory: Directory) -> None:
     remove_other_journals(directory, header.journal)
     directory.unlink(LOCK_TABLE)
     if state.level != OFF or not _is_view_usable(directory, state):
+        if state.level == OFF and is_of_this_boot(directory) and directory.stat(DATA_FILE) is not None:
+            directory.rename(DATA_FILE, TORN + DATA_FILE)  # it has what was never saved
         directory.rename(f"{REBUILD}/{DATA_FILE}", DATA_FILE)
     remove_tree(directory.place(REBUILD))
     mark(directory)

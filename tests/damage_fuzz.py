@@ -243,10 +243,12 @@ def play(stage: Stage, seed: int) -> None:
 
 
 def _use(stage: Stage, chance: random.Random, several: bool) -> None:
-    if chance.random() < 0.7:
+    if chance.random() < 0.75:
         with pronto_lmdb.open(stage.root, timeout=1) as store:
             _read_and_write(stage, store, several)
-    if chance.random() < 0.5:
+            if chance.random() < 0.3:
+                _attempt(store.check)
+    if chance.random() < 0.35:
         _repair(stage, chance, several)
     with pronto_lmdb.open(stage.root, timeout=1) as store:
         _compare_neighbour(stage, store, several)
@@ -267,7 +269,6 @@ def _read_and_write(stage: Stage, store: pronto_lmdb.Store, several: bool) -> No
         lambda: store[VICTIM].sync(),
         lambda: list(store.addresses()),
         lambda: store.config.get("timeout"),
-        lambda: store.check(),
         lambda: store.undelete(DELETED, to="u.ndeleted") and store.delete("u.ndeleted"),
     ):
         _attempt(change)

@@ -51,6 +51,7 @@ def scratch() -> Iterator[Path]:
         yield Path(place)
 
 
+@pytest.mark.timeout(1800)
 def test_any_damage_of_any_file_is_survived(scratch: Path) -> None:
     played(scratch, 0, IN_THE_SUITE)
 
