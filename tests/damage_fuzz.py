@@ -176,7 +176,7 @@ def damage(chance: random.Random, stage: Stage, target: Path) -> str:
         return "removed"
     if kind == 1:
         other = chance.choice(stage.targets())
-        target.write_bytes(other.read_bytes() if other.exists() else b"")
+        target.write_bytes(other.read_bytes() if other.is_file() else b"")
         return f"replaced by {other.name}"
     if kind == 2:
         target.unlink()

@@ -36,10 +36,10 @@ def played(scratch: Path, first: int, cases: int) -> None:
                 text=True,
             )
         )
+    told = [child.communicate()[1] for child in children]
     for number, child in enumerate(children):
-        _, told = child.communicate()
         case = (scratch / str(number) / "case").read_text().strip()
-        assert child.returncode == 0, f"exit {child.returncode} in case {case}: {told[-3000:]}"
+        assert child.returncode == 0, f"exit {child.returncode} in case {case}: {told[number][-3000:]}"
         assert int(case) == first + number * each + each - 1
 
 
