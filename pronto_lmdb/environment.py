@@ -17,6 +17,7 @@ import os
 import sys
 from _thread import get_ident
 from contextlib import suppress
+from errno import EROFS
 from time import monotonic, sleep
 
 import lmdb
@@ -126,6 +127,7 @@ class Environment:
         self.home: Home | None = None
         self.cached_state: State | None = None
         self._closing = False
+        self._quota: int | None = None
         self._pins: list[int] = []
         self.writer_lock = WriterLock(os.path.join(self._place, LOCK_FILE))
         self._open()
@@ -197,7 +199,10 @@ class Environment:
                     raise translated(error, self.path) from error
                 self._map_size //= 2
             except (lmdb.Error, OSError) as error:
-                raise translated(error, self.path) from error
+                if self.readonly or getattr(error, "code", None) != EROFS:
+                    raise translated(error, self.path) from error
+                # A file system that has met an error lets nobody write any more, whatever the permissions say.
+                self.readonly = True
         raise LockTimeoutError(f"{self.path} grew faster than it could be opened.", "Try again.")
 
     def _is_lockable(self) -> bool:

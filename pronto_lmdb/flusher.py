@@ -80,7 +80,7 @@ class Flusher:
             self._due.pop(journal, None)
             # A failure has marked the journal: the next write heals it, or reports what is wrong.
             with suppress(OSError):
-                journal.flush(journal.committed)
+                journal.flush_later()
 
 
 flusher = Flusher()

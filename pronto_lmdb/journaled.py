@@ -9,7 +9,7 @@ from errno import EIO
 import lmdb
 
 from pronto_lmdb.checkpoint import checkpoint, holds_truth, resolve
-from pronto_lmdb.data_files import identify
+from pronto_lmdb.data_files import DATA_FILE, identify
 from pronto_lmdb.directory import Directory
 from pronto_lmdb.environment import Environment, StaleEnvironment
 from pronto_lmdb.errors import CorruptStoreError, LockTimeoutError, StoreFullError
@@ -207,9 +207,11 @@ class JournaledEnvironment(Environment):
 
         Raises:
             StoreFullError: if the disk refuses; reading goes on.
+            StaleEnvironment: if somebody has removed the directory, or the data file in it.
 
         """
         self.cached_state = None
+        self.refuse_removed()
         try:
             if not self._unsealed:
                 unseal(self.directory)
@@ -229,6 +231,14 @@ class JournaledEnvironment(Environment):
             self.cached_state = state
         except (lmdb.Error, OSError) as error:
             raise translated(error, self.path) from error
+
+    def refuse_removed(self) -> None:
+        """Raise StaleEnvironment if somebody has removed the directory, or the data file in it, by hand.
+
+        The address is looked up again then, as after a deletion: whatever is written belongs to what is found.
+        """
+        if not self.directory.has(DATA_FILE):
+            raise StaleEnvironment
 
     def checkpoint(self, state: State, timeout: float) -> None:
         """Make everything durable in a new base, and begin a new journal; no transaction is open.

@@ -93,6 +93,7 @@ class JournaledCommit(Commit):
 
         """
         self._drop()
+        self._environment.refuse_removed()
         try:
             self._environment.checkpoint(self.state, self._timeout)
         except (lmdb.Error, OSError) as error:

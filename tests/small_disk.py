@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 MIB = 1024 * 1024
 
 
-def _run(*words: object) -> None:
+def _run(*words: object, accepted: tuple[int, ...] = (0,)) -> None:
     done = subprocess.run([*map(str, words)], capture_output=True, text=True, check=False)
-    if done.returncode:
+    if done.returncode not in accepted:
         raise OSError(f"{words[0]}: {done.stderr.strip()}")
 
 
@@ -30,6 +30,18 @@ def mounted(place: Path, size: int) -> Iterator[Path]:
         _run("mount", "-t", "tmpfs", "-o", f"size={size},mode=700", "tmpfs", place)
     except OSError as error:
         pytest.skip(f"needs the capability CAP_SYS_ADMIN, to mount a small file system: {error}")
+    try:
+        yield place
+    finally:
+        _run("umount", place)
+
+
+@contextmanager
+def remounted(place: Path, image: Path) -> Iterator[Path]:
+    """Mount an image that was mounted before."""
+    place.mkdir()
+    _run("e2fsck", "-p", image, accepted=(0, 1))
+    _run("mount", "-o", "loop", image, place)
     try:
         yield place
     finally:
