@@ -1,7 +1,9 @@
 """One environment looked at from all sides: its pages, its entries and counters, its base and its journal.
 
-Writers go on meanwhile. What is read of the view belongs to one transaction. Base and journal are files beside it,
-which a checkpoint replaces, so what seems wrong with them is believed only if no checkpoint came in between.
+Writers go on meanwhile. What is read of the view belongs to one transaction, and the pages that it sees cannot be used
+again: the file grows with every write. So a look that lasts too long gives way, and is made once more. Base and journal
+are files beside it, which a checkpoint replaces, so what seems wrong with them is believed only if no checkpoint came in
+between.
 """
 
 from __future__ import annotations
@@ -41,7 +43,7 @@ from pronto_lmdb.values import unpack
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     import lmdb
 
@@ -49,6 +51,10 @@ if TYPE_CHECKING:
     from pronto_lmdb.identity import State
 
 _ATTEMPTS = 20
+# How much a file may grow, in bytes, while it is being looked at, or a quarter; how often that is asked, and tried.
+_GROWTH = 64 * 1024 * 1024
+_LOOKS = 3
+_WATCH_EACH = 1024
 # What state and journal both say, besides the revision at which they are compared.
 _SHARED = ("status", "level", "generation", "expiring", "namespaces")
 
@@ -110,11 +116,33 @@ def inspect(environment: Environment, *, deep: bool) -> list[str]:
 
     """
     found: list[str] = []
+    given_up = 0
     for _ in range(_ATTEMPTS):
-        state, found = environment.read(lambda txn: _inspected(environment, txn, deep=deep))
+        try:
+            state, found = environment.read(lambda txn: _inspected(environment, txn, deep=deep))
+        except GaveWayError:
+            found = [f"{environment.path} grows too fast to be looked at: check it again when it is less busy"]
+            given_up += 1
+            if given_up == _LOOKS:
+                break
+            continue
         if not found or _place(environment.describe()[1]) == _place(state):
             break
     return found
+
+
+class GaveWayError(Exception):
+    """A look at an environment made its file grow too much, and was given up."""
+
+
+def _watched(environment: Environment, entries: Iterator[tuple[bytes, bytes]]) -> Iterator[tuple[bytes, bytes]]:
+    """Yield entries as long as their transaction does not make the file grow beyond bounds."""
+    size = environment.size()
+    most = size + max(size // 4, _GROWTH)
+    for number, entry in enumerate(entries):
+        if number % _WATCH_EACH == 0 and environment.size() > most:
+            raise GaveWayError
+        yield entry
 
 
 def _place(state: State) -> tuple[object, ...]:
@@ -130,7 +158,7 @@ def _inspected(environment: Environment, txn: lmdb.Transaction[bytes], *, deep: 
         return state, [problem]
     if not identity.address:
         return state, []  # the entries of the registry are another matter
-    found = list(entry_problems(txn, state, deep=deep))
+    found = list(entry_problems(txn, state, deep=deep, entries=_watched(environment, iter(txn.cursor()))))
     if isinstance(environment, JournaledEnvironment):
         found += _agreement_problems(environment, identity, state)
         if state.level != OFF:  # where nothing is promised of the journal
@@ -149,18 +177,21 @@ def _structural_problem(environment: Environment) -> str | None:
 # -- entries and counters --------------------------------------------------------------------------------------------
 
 
-def entry_problems(txn: lmdb.Transaction[bytes], state: State, *, deep: bool) -> Iterator[str]:
+def entry_problems(
+    txn: lmdb.Transaction[bytes], state: State, *, deep: bool, entries: Iterable[tuple[bytes, bytes]]
+) -> Iterator[str]:
     """Yield what is wrong with the entries of a view, and with what the state counts of them.
 
     Args:
         txn: of the view.
         state: that it shows.
         deep: read every value, too.
+        entries: all that the transaction shows.
 
     """
     tally = _Tally()
     expiring = namespaces = records = 0
-    for key, stored in txn.cursor():
+    for key, stored in entries:
         if key >= FIRST_USER_KEY:
             records += 1
             _look_at_record(tally, txn, state, key, stored, deep=deep)
@@ -241,7 +272,7 @@ def _journal_problems(
         with _copied_base(directory) as (handle, base):
             found = list(_header_problems(environment, base, state))
             if deep and not found:
-                found += _replayed_problems(directory, handle, base, txn, state)
+                found += _replayed_problems(environment, handle, base, txn, state)
             return found
     except (CorruptStoreError, FormatVersionError) as error:
         return [error.problem]
@@ -280,7 +311,7 @@ def _header_problems(environment: JournaledEnvironment, base: State | None, stat
 
 
 def _replayed_problems(
-    directory: Directory,
+    environment: JournaledEnvironment,
     handle: lmdb.Environment,
     base: State | None,
     txn: lmdb.Transaction[bytes],
@@ -289,13 +320,14 @@ def _replayed_problems(
     """Yield how the view differs from what a recovery would make, both at the revision of the view.
 
     Args:
-        directory: of the keystore.
+        environment: the keystore.
         handle: the copy of the base, in which the journal is replayed.
         base: the state in it.
         txn: of the view.
         state: of the view.
 
     """
+    directory = environment.directory
     header = header_behind(directory, base)
     name = journal_name(header.journal)
     last, _ = replay(handle, content_of(directory, name), header, state.revision)
@@ -310,12 +342,14 @@ def _replayed_problems(
         if said != there:
             yield f"the {field} in the state is {said}, but {there} in base and journal"
     with handle.begin() as restored:
-        yield from _differences(txn, restored)
+        yield from _differences(_watched(environment, iter(txn.cursor())), txn, restored)
 
 
-def _differences(view: lmdb.Transaction[bytes], restored: lmdb.Transaction[bytes]) -> Iterator[str]:
+def _differences(
+    entries: Iterator[tuple[bytes, bytes]], view: lmdb.Transaction[bytes], restored: lmdb.Transaction[bytes]
+) -> Iterator[str]:
     tally = _Tally()
-    for key, stored in view.cursor():
+    for key, stored in entries:
         kept = restored.get(key)
         if key == STATE or kept == stored:
             continue

@@ -201,7 +201,7 @@ class Mending:
         self.done.append(f"index and counters were made anew, {changed} entries changed")
 
     def _entry_problems(self, txn: lmdb.Transaction[bytes]) -> list[str]:
-        return list(entry_problems(txn, State.read(txn, self._path, txn.id()), deep=True))
+        return list(entry_problems(txn, State.read(txn, self._path, txn.id()), deep=True, entries=txn.cursor()))
 
     def _begun(self, operation: Callable[[lmdb.Transaction[bytes]], list[str]]) -> list[str]:
         while True:

@@ -687,6 +687,29 @@ def test_whatever_was_killed_is_finished_before(root: Path, work: Callable[[Stor
     assert step > 3
 
 
+@both
+def test_a_check_gives_way_to_a_writer_before_the_file_has_grown_much(
+    store: Store, root: Path, monkeypatch: pytest.MonkeyPatch, deep: bool
+) -> None:
+    monkeypatch.setattr(inspection_module, "_GROWTH", MIB // 4)
+    monkeypatch.setattr(inspection_module, "_WATCH_EACH", 1)
+    store.create("a", durability="normal")
+    store["a"].update({f"key{number:04}": number for number in range(50)})
+    look, busy = inspection_module._look_at_record, [True]
+
+    def written_meanwhile(*arguments: Any, **options: Any) -> None:
+        if busy[0]:
+            store["a"].update({f"key{number:04}": "x" * 1000 for number in range(50)})
+        look(*arguments, **options)
+
+    monkeypatch.setattr(inspection_module, "_look_at_record", written_meanwhile)
+    (problem,) = store.check(deep=deep).problems
+    assert "less busy" in problem.text
+    assert (home(root) / "data.mdb").stat().st_size < 8 * MIB
+    busy[0] = False
+    assert store.check(deep=deep) == FINE
+
+
 def test_writers_go_on_during_a_deep_check_and_are_not_mistaken_for_damage(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -97,9 +97,7 @@ ACCIDENTS: dict[str, Callable[[Path], object]] = {
     "A data file looks right and is suspected all the same": lambda root: None,
     "Base or journal are damaged": lambda root: overwrite(root, "base"),
     "Everything of an address is damaged": lambda root: overwrite(root, "base", "journal-", "data.mdb"),
-    "The registry is damaged or lost": lambda root: (root / "meta" / "registry" / "data.mdb").write_bytes(
-        b"\xa5" * 9000
-    ),
+    "The registry is damaged or lost": lose_registry,
     "An address was deleted by mistake": delete,
     "The directory of an address was removed or moved by hand": remove_behind_a_backup,
     "The power has failed, or the machine was restarted": lambda root: os.truncate(home(root) / "marker", 0),
