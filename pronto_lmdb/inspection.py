@@ -2,8 +2,8 @@
 
 Writers go on meanwhile. What is read of the view belongs to one transaction, and the pages that it sees cannot be used
 again: the file grows with every write. So a look that lasts too long gives way, and is made once more. Base and journal
-are files beside it, which a checkpoint replaces, so what seems wrong with them is believed only if no checkpoint came in
-between.
+are files beside it, which a checkpoint replaces, so what seems wrong with them is believed only if no checkpoint came
+in between.
 """
 
 from __future__ import annotations
