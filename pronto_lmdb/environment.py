@@ -345,7 +345,7 @@ class Environment:
             reserve_readers(self._place, wanted)
             self._readers = wanted
         except OSError as error:
-            if taken >= self._readers:
+            if taken + 2 * _LOOK_EACH >= self._readers:  # others may come before the next look
                 raise translated(error, self.path) from error
 
     def _begin_checked(self) -> lmdb.Transaction[bytes]:
