@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
     from pronto_lmdb.checking import Checker
     from pronto_lmdb.home import Home
-    from pronto_lmdb.repairing import Repairing
     from pronto_lmdb.results import Report
 
 _owners = count(1)
@@ -145,46 +144,43 @@ class Store(AddressVerbs):
             ReadOnlyError: if a repair is asked of a store that was opened read-only.
 
         """
-        from pronto_lmdb.checking import Checker
-        from pronto_lmdb.results import Report
-
         self.check_open()
         only = None if addresses is None else [Address.of(address) for address in addresses]
-        tell = progress or _unseen
-        repair = repair or rebuild
-        if repair:
+        if repair or rebuild:
             self._check_writable()
         if not self.readonly and self._lookup.is_pending():
             self._lifecycle.finish_pending()
-
-        def checked() -> tuple[Checker, Report]:
-            checker = Checker(
-                self._layout,
-                self._registry,
-                self._owner,
-                self.timeout,
-                deep=deep,
-                only=only,
-                progress=tell,
-            )
-            return checker, checker.report()
-
         try:
-            found, report = checked()
-            if not repair or not (rebuild or report.problems) or not os.path.isdir(self._layout.addresses):
-                return report
-            repairing = self._repairing(found)
-            repairing.run(rebuild=rebuild)
-            problems = [*checked()[1].problems, *repairing.left]
-            return Report(not problems, problems, tuple(repairing.done))
+            found, report = self._looked(deep, only, progress or _unseen)
+            if rebuild or (repair and report.problems):
+                report = self._repaired(
+                    found, report, rebuild, lambda: self._looked(deep, only, progress or _unseen)[1]
+                )
+            return report
         finally:
             if self.closed:
                 pool.release(self._owner)
 
-    def _repairing(self, found: Checker) -> Repairing:
+    def _looked(
+        self, deep: bool, only: list[Address] | None, progress: Callable[[int, int], object]
+    ) -> tuple[Checker, Report]:
+        from pronto_lmdb.checking import Checker
+
+        checker = Checker(
+            self._layout, self._registry, self._owner, self.timeout, deep=deep, only=only, progress=progress
+        )
+        return checker, checker.report()
+
+    def _repaired(self, found: Checker, report: Report, rebuild: bool, look: Callable[[], Report]) -> Report:
+        """Repair what was found, look again, and tell of both."""
         from pronto_lmdb.repairing import Repairing
 
-        return Repairing(self._layout, self._lifecycle, self._registry, self._owner, self.timeout, found)
+        if not os.path.isdir(self._layout.addresses):
+            return report
+        repairing = Repairing(self._layout, self._lifecycle, self._registry, self._owner, self.timeout, found)
+        repairing.run(rebuild=rebuild)
+        problems = [*look().problems, *repairing.left]
+        return report._replace(ok=not problems, problems=problems, repairs=tuple(repairing.done))
 
     # -- settings ----------------------------------------------------------------------------------------------
 
