@@ -8,6 +8,7 @@ from contextlib import suppress
 
 from pronto_lmdb.files import PRIVATE_FILE, try_lock, try_share, unlock, wait_for, write_all
 
+_NO_LINKS = getattr(os, "O_NOFOLLOW", 0)
 _HAS_DESCRIPTOR_PATHS = sys.platform == "linux"
 
 TYPE_CHECKING = False
@@ -34,7 +35,7 @@ class Directory:
 
     def __init__(self, path: str) -> None:
         self.path = path
-        self._descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        self._descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | _NO_LINKS | os.O_CLOEXEC)
 
     def __enter__(self) -> Self:
         return self
