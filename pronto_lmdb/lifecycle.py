@@ -11,6 +11,7 @@ import json
 import os
 from contextlib import contextmanager, suppress
 from functools import partial
+from itertools import chain
 
 from pronto_lmdb import clock
 from pronto_lmdb.address import Address
@@ -38,7 +39,7 @@ from pronto_lmdb.journaled_commit import JournaledCommit
 from pronto_lmdb.places import Places, refuse_nested, refuse_occupied
 from pronto_lmdb.pool import pool
 from pronto_lmdb.record import IDENTITY
-from pronto_lmdb.registry import Placed, Registry, Trashed
+from pronto_lmdb.registry import Placed, Registry, Trashed, legible_settings
 from pronto_lmdb.reserve import Reserve
 from pronto_lmdb.survey import REGISTRY_ASIDE, TRASH_MARK, Survey
 
@@ -413,16 +414,18 @@ class Lifecycle:
 
     def _ensure_registry(self) -> None:
         """Make the registry if there is none, from whatever keystores there are; set a damaged one aside."""
+        settings: list[tuple[bytes, bytes]] = []
         try:
             if self._registry.exists():
                 return
         except CorruptStoreError:
+            settings = legible_settings(self._layout.registry)
             aside = os.path.join(self._layout.trash, f"{REGISTRY_ASIDE}{clock.now():016d}")
             move(self._layout.registry, aside)
         remove_tree(self._layout.registry)
         built = os.path.join(self._layout.pending, f"registry-{os.urandom(8).hex()}")
         # Published with its content: an empty registry would look like an empty store.
-        build_registry(built, Identity(""), State(), self._survey.catalog())
+        build_registry(built, Identity(""), State(), chain(self._survey.catalog(), settings))
         move(built, self._layout.registry)
 
     def rebuild_registry(self) -> int:

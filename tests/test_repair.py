@@ -313,6 +313,21 @@ def test_the_registry_is_made_anew_with_its_settings(root: Path) -> None:
         }  # fmt: skip
 
 
+def test_settings_that_can_be_read_survive_a_damaged_registry(root: Path) -> None:
+    with pronto_lmdb.open(root) as store:
+        store["a"]["key"] = 1
+        store.config["timeout"] = "7"
+    data = root / "meta" / "registry" / "data.mdb"
+    content = data.read_bytes()
+    leaf = content.rindex(b"config:timeout") // 4096 * 4096
+    scribble(data, leaf + 10, b"\x12\x00")  # one flag too many: enough to distrust all of it
+    with pronto_lmdb.open(root) as store:
+        assert "the registry" in str(store.check().problems[0])
+        store.check(repair=True)
+        assert store.config["timeout"] == "7"
+    assert list((root / "trash").glob("registry-*"))
+
+
 def test_strangers_links_and_copies_are_moved_to_the_trash(root: Path, tmp_path: Path) -> None:
     made(root)
     addresses = root / "addresses"
