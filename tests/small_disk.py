@@ -50,13 +50,16 @@ def remounted(place: Path, image: Path) -> Iterator[Path]:
 
 @contextmanager
 def looped(place: Path, image: Path, size: int) -> Iterator[Path]:
-    """Mount ext4 on a sparse file, whose blocks are taken from the file system below when they are written."""
+    """Mount ext4 on a sparse file, whose blocks are taken from the file system below when they are written.
+
+    It stops at the first error of its own: told to go on, it loses what it has reported as flushed.
+    """
     try:
         with image.open("xb") as file:
             file.truncate(size)
         _run("mkfs.ext4", "-q", "-m", "0", "-E", "lazy_itable_init=0,nodiscard", image)
         place.mkdir()
-        _run("mount", "-o", "loop,errors=continue", image, place)
+        _run("mount", "-o", "loop,errors=remount-ro", image, place)
     except OSError as error:
         pytest.skip(f"needs mkfs.ext4, a loop device and the capability CAP_SYS_ADMIN: {error}")
     try:
