@@ -16,7 +16,7 @@ refuse = { echo "Cannot set up $(VENV) with $(PYTHON): $(1) Choose another one: 
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test lint types wheel docs soak bench bench-quick clean
+.PHONY: help run test lint types wheel docs soak fuzz bench bench-quick clean
 
 help: ## show this list
 	@echo "usage: make TARGET [PYTHON=/path/to/python3]"
@@ -46,6 +46,9 @@ docs: $(TESTABLE) ## write docs/cli.md anew, from the code
 
 soak: $(TESTABLE) ## the long tests, which `make test` leaves out
 	$(BIN)/python -m pytest -m soak --timeout 0
+
+fuzz: $(TESTABLE) ## damage the files of a store in 100,000 ways
+	$(BIN)/python -m pytest -m soak --timeout 0 tests/test_fuzz.py
 
 bench: $(BENCHABLE) ## Pronto, the old design and its peers side by side, in under 20 minutes
 	$(BIN)/python -m bench run

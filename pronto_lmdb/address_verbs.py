@@ -160,6 +160,26 @@ class AddressVerbs:
         self._require_root(Address.of(address))
         self._lifecycle.set_durability(Address.of(address), level)
 
+    def set_quota(self, address: Address | str, max_bytes: int | None) -> None:
+        """Change how many bytes the data file of an address may take, for all processes; on the disk when it returns.
+
+        An address that holds more than its new quota keeps everything. It takes no more than deletions then, until it
+        fits again; its file does not shrink.
+
+        Args:
+            address: which.
+            max_bytes: at least 65,536; ``None`` for no quota.
+
+        Raises:
+            AddressNotFoundError: if it does not exist.
+            InvalidValueError: for an impossible quota.
+
+        """
+        self._check_writable()
+        max_bytes = checked_quota(max_bytes)
+        self._require_root(Address.of(address))
+        self._lifecycle.set_quota(Address.of(address), max_bytes)
+
     def rename(self, address: Address | str, to: Address | str) -> None:
         """Give an address another name.
 

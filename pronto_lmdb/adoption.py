@@ -14,7 +14,7 @@ from pronto_lmdb.identity import Identity, State
 from pronto_lmdb.lifecycle import Lifecycle
 from pronto_lmdb.places import refuse_occupied
 from pronto_lmdb.pool import pool
-from pronto_lmdb.record import IDENTITY, NAMESPACE_TTL, encode_record, encode_ttl, expiry_entry
+from pronto_lmdb.record import NAMESPACE_TTL, encode_record, encode_ttl, expiry_entry
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -80,22 +80,15 @@ class Adoption(Lifecycle):
             change: makes the changes; what it raises undoes all.
 
         """
-        with self.locked():
+
+        def take_in(address: Address) -> None:
             path = self._existing(address).path
             # The steps of a change of its level: one commit that alters the identity, then the catalog.
             with self._noted(operation="level", address=str(address), source=path, target=path) as note:
-                commit = self._begin(note)
-                try:
-                    change(commit)
-                    commit.state.generation += 1
-                    commit.stays = False  # only so is a state stored of which nothing but the generation has changed
-                    identity = Identity.decode(commit.get(IDENTITY), path)
-                    commit.put(IDENTITY, identity.changed(origin=origin).encode())
-                except BaseException:
-                    commit.abort()
-                    raise
-                commit.commit()
-                self._finish_level(note)
+                self._change_identity(note, change, origin=origin)
+                self._tell_catalog(note)
+
+        self._in_turn(address, take_in)
 
     @property
     def _workshop(self) -> str:

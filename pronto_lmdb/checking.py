@@ -8,6 +8,7 @@ found without keeping anybody out (see `inspection`).
 from __future__ import annotations
 
 import os
+import stat
 from contextlib import contextmanager, nullcontext, suppress
 from functools import partial
 
@@ -16,13 +17,15 @@ import lmdb
 from pronto_lmdb.address import Address
 from pronto_lmdb.data_files import identify
 from pronto_lmdb.environment import StaleEnvironment
-from pronto_lmdb.errors import InvalidAddressError, LockTimeoutError, ProntoError
+from pronto_lmdb.errors import AddressNotFoundError, InvalidAddressError, LockTimeoutError, ProntoError
+from pronto_lmdb.files import read_text
 from pronto_lmdb.identity import DELETED, LIVE
-from pronto_lmdb.inspection import damaged_files, inspect
+from pronto_lmdb.inspection import damaged_files, inspect, torn_files
+from pronto_lmdb.journaled import is_journaled
 from pronto_lmdb.pool import pool
 from pronto_lmdb.registry import Placed
 from pronto_lmdb.results import Problem, Report
-from pronto_lmdb.survey import Survey
+from pronto_lmdb.survey import Survey, links
 from pronto_lmdb.translation import translated
 
 TYPE_CHECKING = False
@@ -48,10 +51,36 @@ class Checker:
         owner: the number that stands for the store in the pool.
         timeout: seconds to wait for the end of operations on addresses.
         deep: see :meth:`Store.check`.
+        only: the addresses to look at; ``None`` for all, and the store itself.
+        progress: called with the number of directories that were looked at, and of all.
+
+    Attributes:
+        sick: directories in which something is damaged, and whose they are.
+        astray: whether anything is in the wrong place, or the catalog does not fit.
+        exposed: what others may read or write.
+        identities: what the catalog says of directories.
+        looked_at: the directories of live addresses that were looked at.
 
     """
 
-    def __init__(self, layout: Layout, registry: Registry, owner: int, timeout: float, *, deep: bool) -> None:
+    def __init__(
+        self,
+        layout: Layout,
+        registry: Registry,
+        owner: int,
+        timeout: float,
+        *,
+        deep: bool,
+        only: list[Address] | None,
+        progress: Callable[[int, int], object],
+    ) -> None:
+        self.sick: dict[str, Address | None] = {}
+        self.astray = False
+        self.exposed: list[str] = []
+        self.identities: dict[str, Identity] = {}
+        self.looked_at: list[str] = []
+        self._only = only
+        self._progress = progress
         self._layout = layout
         self._registry = registry
         self._survey = Survey(layout, registry, owner)
@@ -67,17 +96,84 @@ class Checker:
         self._has_catalog = False
 
     def report(self) -> Report:
-        """Look at everything, and return what is wrong."""
+        """Look at everything, and return what is wrong.
+
+        Raises:
+            AddressNotFoundError: if an address that is to be looked at is unknown.
+
+        """
         if os.path.isdir(self._layout.addresses):
             self._look_at_catalog()
-            for path in sorted({*self._survey.live_directories(), *self._live}):
-                self._look_at_live(path)
-            for path in sorted({*self._survey.trashed_directories(), *self._trash}):
-                self._look_at_trashed(path)
-            self._doubt(self._unfinished)
+            live = {*self._survey.live_directories(), *self._live}
+            trash = {*self._survey.trashed_directories(), *self._trash}
+            if self._only is not None:
+                live, trash = self._chosen(live), set()
+            self._look_at_all(sorted(live), sorted(trash))
+            if self._only is None:
+                self._doubt(self._unfinished)
+                self._look_at_root()
             self._settle_doubts()
+        elif self._only:
+            raise self._unknown(self._only[0])
         problems = sorted(self._problems, key=lambda problem: (str(problem.address or ""), problem.text))
         return Report(ok=not problems, problems=problems)
+
+    def owner_of(self, path: str) -> Address | None:
+        """Return whose a directory is, as far as the catalog knows."""
+        return self._live.get(path) or self._deleted(path)
+
+    def _look_at_all(self, live: list[str], trash: list[str]) -> None:
+        self.looked_at = live
+        total = len(live) + len(trash)
+        for number, path in enumerate(live):
+            self._progress(number, total)
+            self._look_at_live(path)
+        for number, path in enumerate(trash, len(live)):
+            self._progress(number, total)
+            self._look_at_trashed(path)
+        self._progress(total, total)
+
+    def _chosen(self, live: set[str]) -> set[str]:
+        chosen = set()
+        for address in self._only or ():
+            place = read_text(self._layout.place(address))
+            paths = {path for path in live if self._live.get(path) == address}
+            paths |= live & {self._layout.home(address), self._layout.absolute(place or "")}
+            if not paths:
+                raise self._unknown(address)
+            chosen |= paths
+        return chosen
+
+    def _unknown(self, address: Address) -> AddressNotFoundError:
+        return AddressNotFoundError(f"There is no address {address}.", "`pronto addresses` lists those that exist.")
+
+    def _look_at_root(self) -> None:
+        if os.path.isdir(self._layout.lifecycle_lock):
+            self._complain(None, f"{self._layout.lifecycle_lock} is a directory")
+        for path in links(self._layout.addresses):
+            self._complain(None, f"{path} is a symbolic link, which is no address", astray=True)
+        if os.name == "posix":
+            if os.stat(self._layout.root).st_mode & stat.S_IWOTH:
+                self._expose(self._layout.root, "anybody may write to it")
+            self._look_at_modes(None, self._layout.registry)
+
+    def _look_at_modes(self, address: Address | None, path: str) -> None:
+        """Look for what others may read or write: everything here is private."""
+        if os.name != "posix":
+            return
+        with suppress(OSError), os.scandir(path) as files:
+            open_to_others = [file.path for file in files if _is_open(file.stat(follow_symlinks=False))]
+            open_to_others += [path] if _is_open(os.stat(path, follow_symlinks=False)) else []
+            for file in open_to_others:
+                self._expose(file, "others may read or write it", address)
+
+    def _expose(self, path: str, text: str, address: Address | None = None) -> None:
+        self.exposed.append(path)
+        self._complain(address, f"{path}: {text}")
+
+    def _complain(self, address: Address | None, text: str, *, astray: bool = False) -> None:
+        self._problems.append(Problem(address, text))
+        self.astray |= astray
 
     # -- inside the directories --------------------------------------------------------------------------------
 
@@ -89,22 +185,30 @@ class Checker:
         problems = self._damage(path)
         if not problems:
             try:
-                self._live = {
-                    placed.path: Address.parse(placed.identity.address) for placed in self._registry.addresses()
-                }
+                for placed in self._registry.addresses():
+                    self._live[placed.path] = Address.parse(placed.identity.address)
+                    self.identities[placed.path] = placed.identity
                 self._trash = self._listed_trash()
             except ProntoError as error:
                 problems = [error.problem]
         self._has_catalog = not problems
+        self.astray |= bool(problems)
         self._problems += [Problem(None, f"the registry: {text}") for text in problems]
 
     def _listed_trash(self) -> dict[str, Trashed]:
-        return {item.path: item for item in self._registry.trash()}
+        trash = {item.path: item for item in self._registry.trash()}
+        self.identities.update((path, item.identity) for path, item in trash.items())
+        return trash
 
     def _look_at_live(self, path: str) -> None:
         problems = self._damage(path)
-        self._problems += [Problem(self._live.get(path), text) for text in problems]
-        if not problems:
+        address = self._live.get(path)
+        self._problems += [Problem(address, text) for text in problems]
+        if is_journaled(path):
+            self._look_at_modes(address, path)
+        if problems:
+            self.sick[path] = address
+        else:
             self._doubt(partial(self._live_problems, path))
 
     def _look_at_trashed(self, path: str) -> None:
@@ -114,12 +218,14 @@ class Checker:
             with self._undisturbed():
                 problems = self._damage(path)  # half of it may have been purged
         self._problems += [Problem(self._deleted(path), _IN_TRASH + text) for text in problems]
-        if not problems:
+        if problems:
+            self.sick[path] = self._deleted(path)
+        else:
             look = partial(self._trash_problems, path)
             with self._undisturbed():
                 if self._has_catalog and self._seen(look):
                     self._trash = self._listed_trash()  # what was read before may be out of date
-                self._problems += self._seen(look)
+                self._add(self._seen(look))
 
     def _damage(self, path: str, guard: Callable[[], AbstractContextManager[None]] = nullcontext) -> list[str]:
         """Return what is wrong inside a directory; nothing, if there is no environment.
@@ -131,7 +237,9 @@ class Checker:
         """
         try:
             problems = damaged_files(path) if os.path.isdir(path) else []
-            return problems or self._inspected(path, guard)
+            problems = problems or self._inspected(path, guard)
+            # What opening it has come upon.
+            return problems or (torn_files(path) if os.path.isdir(path) else [])
         except Exception as error:  # noqa: BLE001 - whatever damage leads to, the other addresses are looked at
             # It may have been renamed or purged under our eyes.
             return [_explained(error, path)] if os.path.isdir(path) else []
@@ -228,7 +336,11 @@ class Checker:
         if self._doubtful:
             with self._undisturbed():
                 for look in self._doubtful:
-                    self._problems += self._seen(look)
+                    self._add(self._seen(look))
+
+    def _add(self, misplaced: list[Problem]) -> None:
+        self._problems += misplaced
+        self.astray |= bool(misplaced)
 
     def _seen(self, look: Look) -> list[Problem]:
         try:
@@ -240,10 +352,14 @@ class Checker:
     def _undisturbed(self) -> Iterator[None]:
         """Keep other operations on addresses out, if that is possible for this user and within the time-out."""
         with pool.passing(self._layout.lifecycle_lock) as lock:
-            if os.access(lock.path, os.W_OK):
+            if os.path.isfile(lock.path) and os.access(lock.path, os.W_OK):
                 with suppress(LockTimeoutError):
                     lock.acquire(self._timeout)
             yield
+
+
+def _is_open(status: os.stat_result) -> bool:
+    return not stat.S_ISLNK(status.st_mode) and bool(status.st_mode & (stat.S_IRWXG | stat.S_IRWXO))
 
 
 def _address(identity: Identity) -> Address | None:

@@ -11,7 +11,9 @@ import os
 
 import lmdb
 
+from pronto_lmdb.base import BASE, NEW_BASE, damage_of_base, sign
 from pronto_lmdb.environment import StaleEnvironment
+from pronto_lmdb.errors import CorruptStoreError
 from pronto_lmdb.files import flush_data, remove_tree
 from pronto_lmdb.forks import gate
 from pronto_lmdb.identity import State, limit_beside
@@ -28,8 +30,6 @@ if TYPE_CHECKING:
 
     Finish = Callable[[JournaledEnvironment, State, int, float], None]
 
-BASE = "base"
-NEW_BASE = "base.tmp"
 # The directory in which a compaction makes the next view.
 NEXT = "next"
 
@@ -139,6 +139,7 @@ def _write_base(environment: JournaledEnvironment, directory: Directory) -> int:
     descriptor = directory.open(NEW_BASE, os.O_RDWR | os.O_CREAT | os.O_EXCL)
     try:
         copy_compact(environment.handle, descriptor)
+        sign(descriptor)
         flush_data(descriptor)
         return os.fstat(descriptor).st_size
     finally:
@@ -181,9 +182,17 @@ def holds_truth(names: Iterable[str]) -> bool:
 
 
 def read_base_state(directory: Directory) -> State | None:
-    """Return the state that the base holds: which journal continues it; ``None`` if there is no base."""
+    """Return the state that the base holds: which journal continues it; ``None`` if there is no base.
+
+    Raises:
+        CorruptStoreError: if it is damaged.
+
+    """
     if directory.stat(BASE) is None:
         return None
+    found = damage_of_base(directory.place(BASE))
+    if found is not None:  # LMDB might end the process
+        raise CorruptStoreError(f"{directory.path}/{BASE} is damaged: {found}.", "Run `pronto check --repair`.")
     with gate.passed():
         handle = lmdb.open(directory.place(BASE), subdir=False, readonly=True, lock=False, create=False)
         try:

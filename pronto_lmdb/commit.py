@@ -87,6 +87,10 @@ class Commit(Claim):
         except BaseException:
             self._drop()
             raise
+        if environment.oversized:  # somebody has lowered the quota
+            self._drop()
+            environment.restore_quota()
+            Commit._begin(self)
 
     def _drop(self) -> None:
         """End LMDB's transaction without its changes; does nothing where there is none."""
@@ -194,7 +198,7 @@ class Commit(Claim):
             self.state.revision += 1
             self._publish()
             if environment.quota is not None:
-                environment.restore_quota(environment.quota)
+                environment.restore_quota()
         except lmdb.Error as error:
             self._drop()
             raise self.failed(error) from error

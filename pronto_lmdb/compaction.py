@@ -15,7 +15,8 @@ from __future__ import annotations
 import os
 import shutil
 
-from pronto_lmdb.checkpoint import BASE, NEXT, checkpoint, finish_checkpoint, remove_other_journals
+from pronto_lmdb.base import BASE, cut_checksum
+from pronto_lmdb.checkpoint import NEXT, checkpoint, finish_checkpoint, remove_other_journals
 from pronto_lmdb.creation import open_private, store_state
 from pronto_lmdb.data_files import DATA_FILE, LOCK_TABLE, reserve_lock_file
 from pronto_lmdb.environment import MIB
@@ -23,7 +24,7 @@ from pronto_lmdb.errors import LockTimeoutError
 from pronto_lmdb.files import PRIVATE_DIRECTORY, PRIVATE_FILE, remove_tree, try_lock
 from pronto_lmdb.forks import gate
 from pronto_lmdb.identity import limit_beside
-from pronto_lmdb.marker import MARKER, fits, mark
+from pronto_lmdb.marker import MARKER, fits, mark_next
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -78,13 +79,14 @@ def _make_next(directory: Directory, state: State, size: int) -> None:
     copy = os.path.join(place, DATA_FILE)
     os.close(os.open(copy, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, PRIVATE_FILE))  # as private as all files here
     shutil.copyfile(directory.place(BASE), copy)
+    cut_checksum(copy)
     with gate.passed():
         handle = open_private(place, 2 * (size + MIB))
         try:
             store_state(handle, state)
         finally:
             handle.close()
-    mark(directory, f"{NEXT}/")
+    mark_next(directory, f"{NEXT}/")
 
 
 def _swap(directory: Directory) -> None:

@@ -7,9 +7,9 @@ import os
 import lmdb
 
 from pronto_lmdb.allocator import note_opening
-from pronto_lmdb.data_files import reserve_lock_file
+from pronto_lmdb.data_files import reserve_lock_file, write_seal
 from pronto_lmdb.directory import Directory
-from pronto_lmdb.environment import LOCK_FILE, MAX_READERS, MIB
+from pronto_lmdb.environment import LOCK_FILE, MIB
 from pronto_lmdb.files import PRIVATE_DIRECTORY, PRIVATE_FILE, FileLock, remove_tree, sync_directory
 from pronto_lmdb.forks import gate
 from pronto_lmdb.genesis import batches, write_genesis
@@ -62,6 +62,7 @@ def build_registry(path: str, identity: Identity, state: State, entries: Iterabl
             store(handle, batch)
         store_state(handle, state)
         handle.sync(True)
+        write_seal(path)
         sync_directory(path)
 
     _make(path, fill)
@@ -92,7 +93,7 @@ def _make(path: str, fill: Callable[[lmdb.Environment], None]) -> None:
 def open_private(path: str, map_size: int) -> lmdb.Environment:
     """Open an environment that nobody else knows yet; nothing of it is flushed."""
     note_opening()
-    return lmdb.open(path, map_size=map_size, mode=PRIVATE_FILE, sync=False, metasync=False, max_readers=MAX_READERS)
+    return lmdb.open(path, map_size=map_size, mode=PRIVATE_FILE, lock=False, sync=False, metasync=False)
 
 
 def store(handle: lmdb.Environment, changes: Iterable[tuple[bytes, bytes | None]]) -> None:

@@ -5,14 +5,19 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 
+from pronto_lmdb.errors import CorruptStoreError
 from pronto_lmdb.files import PRIVATE_FILE
 from pronto_lmdb.translation import translated
 
 DATA_FILE = "data.mdb"
 LOCK_TABLE = "lock.mdb"
+# What vouches for the data file of an environment without a journal: the registry.
+SEAL = "seal"
 
-# The header and 126 readers; beyond that the file is sparse.
+# The header and 126 readers; beyond that the file is sparse until more are seen.
 _RESERVED_LOCK_BYTES = 8192
+_READER_BYTES = 64
+FIRST_READERS = _RESERVED_LOCK_BYTES // _READER_BYTES - 2
 
 
 def identify(path: str) -> tuple[int, int] | None:
@@ -29,6 +34,59 @@ def identify(path: str) -> tuple[int, int] | None:
     except OSError as error:
         raise translated(error, path) from error
     return stat.st_dev, stat.st_ino
+
+
+def seal_of(file: os.stat_result) -> bytes:
+    """Return a line that says how long a file is and when it was written to last, in nanoseconds."""
+    return f"sealed {file.st_size} {file.st_mtime_ns}\n".encode()
+
+
+def write_seal(path: str) -> None:
+    """Vouch for the data file in a directory as it is now. It is a hint: without it the file is looked at."""
+    with suppress(OSError):
+        seal = seal_of(os.stat(os.path.join(path, DATA_FILE)))
+        _put(os.path.join(path, SEAL), seal)
+
+
+def _put(name: str, content: bytes) -> None:
+    descriptor = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, PRIVATE_FILE)
+    try:
+        os.pwrite(descriptor, content, 0)  # in place: that takes no room, and a torn one vouches for nothing
+        os.ftruncate(descriptor, len(content))
+    finally:
+        os.close(descriptor)
+
+
+def look_before_opening(path: str) -> None:
+    """Make sure that LMDB survives the data file in a directory: it is sealed, or its pages are looked at.
+
+    Raises:
+        CorruptStoreError: if it is damaged.
+        ReadOnlyError, StoreFullError: where the system refuses.
+
+    """
+    name = os.path.join(path, DATA_FILE)
+    try:
+        before = os.stat(name)
+        if _content_of(os.path.join(path, SEAL)) == seal_of(before):
+            return
+        problem = damage_at_rest(name)
+        after = os.stat(name)
+    except OSError as error:
+        raise translated(error, path) from error
+    if problem is not None:
+        raise CorruptStoreError(f"{name} is damaged: {problem}.", "Run `pronto check --repair`.")
+    if seal_of(after) == seal_of(before) and os.path.exists(os.path.join(path, SEAL)):
+        with suppress(OSError):  # somebody who may only read
+            _put(os.path.join(path, SEAL), seal_of(before))
+
+
+def _content_of(name: str) -> bytes | None:
+    try:
+        with open(name, "rb") as file:
+            return file.read()
+    except OSError:
+        return None
 
 
 def is_sound(path: str) -> bool:
@@ -106,6 +164,21 @@ def reserve_lock_file(path: str) -> None:
             os.close(descriptor)
     except OSError as error:
         raise translated(error, path) from error
+
+
+def reserve_readers(path: str, readers: int) -> None:
+    """Give LMDB's lock file real bytes for so many readers.
+
+    Raises:
+        OSError: if the disk refuses.
+
+    """
+    if hasattr(os, "posix_fallocate"):
+        descriptor = os.open(os.path.join(path, LOCK_TABLE), os.O_RDWR | os.O_CLOEXEC)
+        try:
+            os.posix_fallocate(descriptor, 0, _READER_BYTES * (readers + 2))
+        finally:
+            os.close(descriptor)
 
 
 def is_on_readonly_file_system(path: str) -> bool:

@@ -8,6 +8,7 @@ from contextlib import suppress
 
 from pronto_lmdb.files import PRIVATE_FILE, allocated, try_lock, try_share, unlock, wait_for, write_all
 
+_NO_LINKS = getattr(os, "O_NOFOLLOW", 0)
 _HAS_DESCRIPTOR_PATHS = sys.platform == "linux"
 
 TYPE_CHECKING = False
@@ -35,7 +36,8 @@ class Directory:
         path: where it is now.
 
     Raises:
-        FileNotFoundError, NotADirectoryError: if it is not there.
+        FileNotFoundError, NotADirectoryError: if it is not there, or is a symbolic link: that could lead into the
+            directory of another address.
 
     """
 
@@ -44,7 +46,7 @@ class Directory:
     def __init__(self, path: str) -> None:
         self.path = path
         self._held: list[int] = []
-        self._descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        self._descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | _NO_LINKS | os.O_CLOEXEC)
         _all_open.add(self)
 
     def __enter__(self) -> Self:
@@ -79,9 +81,9 @@ class Directory:
         """Give the lock back. It is never raised: that would let others in between unseen."""
         unlock(self._descriptor)
 
-    def seclude(self) -> bool:
-        """Be the only one inside, if nobody else is."""
-        return wait_for(try_lock, self._descriptor, 0)
+    def seclude(self, timeout: float = 0) -> bool:
+        """Be the only one inside, if nobody else is, or all others leave within so many seconds."""
+        return wait_for(try_lock, self._descriptor, timeout)
 
     def insiders(self) -> str:
         """Return who is inside, in words."""
@@ -155,6 +157,11 @@ class Directory:
     def rename(self, source: str, target: str) -> None:
         """Give a file inside another name, and replace what has that one."""
         os.replace(source, target, src_dir_fd=self._descriptor, dst_dir_fd=self._descriptor)
+
+    def link(self, name: str, other: str) -> None:
+        """Give a file inside another name besides, if it has not got it yet."""
+        with suppress(FileExistsError):
+            os.link(name, other, src_dir_fd=self._descriptor, dst_dir_fd=self._descriptor)
 
     def unlink(self, name: str) -> None:
         """Remove a file inside; one that is gone already is fine."""

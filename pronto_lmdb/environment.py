@@ -17,6 +17,7 @@ import os
 import sys
 from _thread import get_ident
 from contextlib import suppress
+from errno import EROFS
 from time import monotonic, sleep
 
 import lmdb
@@ -24,11 +25,13 @@ import lmdb
 from pronto_lmdb.allocator import note_opening
 from pronto_lmdb.data_files import (
     DATA_FILE,
+    FIRST_READERS,
     LOCK_TABLE,
     damage_at_rest,
     identify,
     is_on_readonly_file_system,
     reserve_lock_file,
+    reserve_readers,
 )
 from pronto_lmdb.errors import (
     ConflictError,
@@ -62,6 +65,11 @@ QUOTA_SLACK = 1 * MIB
 MAX_READERS = 2048
 LOCK_FILE = "lock"
 
+# Readers of other threads and processes that may come between two looks at their number.
+_READERS_AHEAD = 32
+# Looking takes a third of the time of beginning a view, so not each one looks.
+_LOOK_EACH = 8
+
 _PAUSE = 1e-3
 _ATTEMPTS = 100
 
@@ -89,6 +97,7 @@ class Environment:
         name: of the address, for messages.
         quota: the most bytes that the data file may have, or ``None``.
         abandoned: whether it was inherited by a fork, in the middle of something.
+        oversized: whether the map is larger than the quota, which was lowered meanwhile.
         used: set by every use, cleared by the pool when it looks for what to close.
         views: when each open view will have been open for too long, by any number.
         writer_lock: held by whoever writes.
@@ -97,9 +106,9 @@ class Environment:
     """
 
     __slots__ = (
-        "_closing", "_found", "_map_size", "_pins", "_place",
+        "_closing", "_found", "_map_size", "_pins", "_place", "_readers",
         "abandoned", "begin", "cached_state", "closed", "epoch", "file", "handle", "home", "is_keystore", "name",
-        "owners", "path", "quota", "readonly", "used", "views", "writer_lock",
+        "oversized", "owners", "path", "quota", "readonly", "used", "views", "writer_lock",
     )  # fmt: skip
 
     handle: lmdb.Environment
@@ -116,11 +125,13 @@ class Environment:
         self.epoch = 0
         self.closed = False
         self.abandoned = False
+        self.oversized = False
         self.used = True
         self.home: Home | None = None
         self._found: tuple[Identity, State] | None = None
         self.cached_state: State | None = None
         self._closing = False
+        self.quota: int | None = None
         self._pins: list[int] = []
         self.views: dict[int, float] = {}
         self.writer_lock = WriterLock(os.path.join(self._place, LOCK_FILE))
@@ -137,6 +148,8 @@ class Environment:
                 self.writer_lock.open()
             self._refuse_truncated()
             self.handle.reader_check()
+            self._readers = FIRST_READERS
+            self._make_room_for_readers()
             self.file = identify(self._place)
             found = self._found = self.describe()
             self._remember(found[0])
@@ -154,6 +167,11 @@ class Environment:
         self.is_keystore = bool(identity.address)
         self.name = identity.address or "the registry"
         self.quota = identity.max_bytes
+
+    def limit_to(self, quota: int | None) -> None:
+        """Adopt a quota that may have been changed by somebody else; the next writer makes the map fit it."""
+        self.quota = quota
+        self.oversized = quota is not None and self._map_size > quota
 
     def _dispose(self) -> None:
         """Close everything."""
@@ -187,7 +205,10 @@ class Environment:
                     raise translated(error, self.path) from error
                 self._map_size //= 2
             except (lmdb.Error, OSError) as error:
-                raise translated(error, self.path) from error
+                if self.readonly or getattr(error, "code", None) != EROFS:
+                    raise translated(error, self.path) from error
+                # A file system that has met an error lets nobody write any more, whatever the permissions say.
+                self.readonly = True
         raise LockTimeoutError(f"{self.path} grew faster than it could be opened.", "Try again.")
 
     def _is_lockable(self) -> bool:
@@ -312,6 +333,8 @@ class Environment:
         """
         while self.pin():
             try:
+                if len(self._pins) % _LOOK_EACH == 0:
+                    self._make_room_for_readers()
                 return self._begin_checked()
             except lmdb.MapResizedError:
                 self.unpin(get_ident())
@@ -320,6 +343,24 @@ class Environment:
                 self.unpin(get_ident())
                 raise
         return None
+
+    def _make_room_for_readers(self) -> None:
+        """See to it that LMDB's table of readers has real bytes: a map of a full disk kills the process.
+
+        Raises:
+            StoreFullError: if the disk refuses, and all that there are may be taken.
+
+        """
+        taken = self.handle.info()["num_readers"]
+        if taken + _READERS_AHEAD <= self._readers or self.readonly:
+            return
+        wanted = min(taken + 2 * _READERS_AHEAD, MAX_READERS)
+        try:
+            reserve_readers(self._place, wanted)
+            self._readers = wanted
+        except OSError as error:
+            if taken + 2 * _LOOK_EACH >= self._readers:  # others may come before the next look
+                raise translated(error, self.path) from error
 
     def _begin_checked(self) -> lmdb.Transaction[bytes]:
         try:
@@ -434,24 +475,32 @@ class Environment:
         if quota is not None and self._map_size < quota:
             target = min(target, quota)
         elif quota is not None:
-            target = quota + QUOTA_SLACK
+            target = max(quota, self.size()) + QUOTA_SLACK
             if not only_deletes or self._map_size >= target:
                 raise StoreFullError(
                     f"{self.name} has used its quota of {quota:,} bytes.",
-                    "Delete something, or raise max_bytes.",
+                    "Delete something, or raise the quota (`pronto address quota`, max_bytes).",
                 )
         self.handle.reader_check()
         self._resize(target, timeout)
 
-    def restore_quota(self, quota: int) -> None:
+    def restore_quota(self) -> None:
         """Take back what :meth:`grow` gave to a deletion, if nobody is looking at it."""
-        if self._map_size > quota and not self._pins:
+        self.oversized = False
+        if self._excess() and not self._pins:
             with suppress(ProntoError, lmdb.Error):  # next time, then: what was deleted is committed
-                self._resize(quota, 0)
+                self._resize(self.quota or 0, 0)
+
+    def _excess(self) -> bool:
+        """Tell whether the map is larger than quota and content ask for. A file does not shrink."""
+        quota = self.quota
+        return quota is not None and self._map_size > quota and self._map_size > self.size()
 
     def _adopt_size(self) -> None:
         """Follow a file that another process let grow; other writers of this process are kept out."""
         self._resize(0, _ATTEMPTS * _PAUSE)
+        if self._excess():  # room that the other one may have had for a deletion
+            self._resize(self.quota or 0, _ATTEMPTS * _PAUSE)
 
     def _follow_growth(self) -> None:
         """Let a reader go on that found the file larger than the map."""

@@ -274,7 +274,7 @@ class FileLock:
         try:
             self.descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, PRIVATE_FILE)
         except OSError as error:
-            problem = translated(error, self.path)
+            problem = translated(error, os.path.realpath(self.path))
             if isinstance(error, PermissionError) and not isinstance(problem, ReadOnlyError):
                 problem = ReadOnlyError(f"{self.path} cannot be written.", "Check its owner and permissions.")
             raise problem from error

@@ -85,7 +85,7 @@ class Flusher:
             self.due.pop(journal, None)
             # A failure has marked the journal: the next write heals it, or reports what is wrong.
             with suppress(OSError):
-                journal.flush(journal.committed)
+                journal.flush_later()
 
 
 flusher = Flusher()

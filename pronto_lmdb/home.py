@@ -64,6 +64,7 @@ class Home:
             return None
         self.identity = identity
         self.generation = state.generation
+        self.environment.limit_to(identity.max_bytes)
         return state
 
     def is_current(self) -> bool:

@@ -1,7 +1,9 @@
 """One environment looked at from all sides: its pages, its entries and counters, its base and its journal.
 
-Writers go on meanwhile. What is read of the view belongs to one transaction. Base and journal are files beside it,
-which a checkpoint replaces, so what seems wrong with them is believed only if no checkpoint came in between.
+Writers go on meanwhile. What is read of the view belongs to one transaction, and the pages that it sees cannot be used
+again: the file grows with every write. So a look that lasts too long gives way, and is made once more. Base and journal
+are files beside it, which a checkpoint replaces, so what seems wrong with them is believed only if no checkpoint came
+in between.
 """
 
 from __future__ import annotations
@@ -12,7 +14,8 @@ from struct import error as BadSizeError  # noqa: N812 - it says more
 from tempfile import TemporaryDirectory
 
 from pronto_lmdb import clock
-from pronto_lmdb.checkpoint import BASE, holds_truth
+from pronto_lmdb.base import BASE, damage_of_base
+from pronto_lmdb.checkpoint import holds_truth
 from pronto_lmdb.data_files import DATA_FILE, damage, damage_at_rest
 from pronto_lmdb.directory import Directory
 from pronto_lmdb.environment import StaleEnvironment
@@ -36,12 +39,12 @@ from pronto_lmdb.record import (
     header_of,
     packed_value,
 )
-from pronto_lmdb.recovery import content_of, header_behind, open_base, replay
+from pronto_lmdb.recovery import TORN, content_of, header_behind, open_base, replay
 from pronto_lmdb.values import unpack
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     import lmdb
 
@@ -49,6 +52,10 @@ if TYPE_CHECKING:
     from pronto_lmdb.identity import State
 
 _ATTEMPTS = 20
+# How much a file may grow, in bytes, while it is being looked at, or a quarter; how often that is asked, and tried.
+_GROWTH = 64 * 1024 * 1024
+_LOOKS = 3
+_WATCH_EACH = 1024
 # What state and journal both say, besides the revision at which they are compared.
 _SHARED = ("status", "level", "generation", "expiring", "namespaces")
 
@@ -81,10 +88,17 @@ def damaged_files(path: str) -> list[str]:
     with Directory(path) as directory:
         found = {}
         if directory.stat(BASE) is not None:
-            found[BASE] = damage(directory.place(BASE))
+            found[BASE] = damage_of_base(directory.place(BASE))
         if directory.stat(DATA_FILE) is not None and (trust(directory) != LOST or not holds_truth(directory.names())):
             found[DATA_FILE] = damage_at_rest(directory.place(DATA_FILE))
     return [f"{os.path.join(path, name)} is damaged: {problem}" for name, problem in found.items() if problem]
+
+
+def torn_files(path: str) -> list[str]:
+    """Return what a recovery had to leave behind in a directory, and did not throw away."""
+    with Directory(path) as directory:
+        torn = sorted(name for name in directory.names() if name.startswith(TORN))
+    return [f"{os.path.join(path, name)} was damaged, and commits behind the damage are lost" for name in torn]
 
 
 # -- an open environment ---------------------------------------------------------------------------------------------
@@ -103,8 +117,16 @@ def inspect(environment: Environment, *, deep: bool) -> list[str]:
 
     """
     found: list[str] = []
+    given_up = 0
     for _ in range(_ATTEMPTS):
-        state, found = environment.read(lambda txn: _inspected(environment, txn, deep=deep))
+        try:
+            state, found = environment.read(lambda txn: _inspected(environment, txn, deep=deep))
+        except GaveWayError:
+            found = [f"{environment.path} grows too fast to be looked at: check it again when it is less busy"]
+            given_up += 1
+            if given_up == _LOOKS:
+                break
+            continue
         if not found:
             break
         if not environment.is_in_place():
@@ -112,6 +134,20 @@ def inspect(environment: Environment, *, deep: bool) -> list[str]:
         if _place(environment.describe()[1]) == _place(state):
             break
     return found
+
+
+class GaveWayError(Exception):
+    """A look at an environment made its file grow too much, and was given up."""
+
+
+def _watched(environment: Environment, entries: Iterator[tuple[bytes, bytes]]) -> Iterator[tuple[bytes, bytes]]:
+    """Yield entries as long as their transaction does not make the file grow beyond bounds."""
+    size = environment.size()
+    most = size + max(size // 4, _GROWTH)
+    for number, entry in enumerate(entries):
+        if number % _WATCH_EACH == 0 and environment.size() > most:
+            raise GaveWayError
+        yield entry
 
 
 def _place(state: State) -> tuple[object, ...]:
@@ -127,7 +163,7 @@ def _inspected(environment: Environment, txn: lmdb.Transaction[bytes], *, deep: 
         return state, [problem]
     if not identity.address:
         return state, []  # the entries of the registry are another matter
-    found = list(_entry_problems(txn, state, deep=deep))
+    found = list(entry_problems(txn, state, deep=deep, entries=_watched(environment, iter(txn.cursor()))))
     if isinstance(environment, JournaledEnvironment):
         found += _agreement_problems(environment, identity, state)
         if state.level != OFF:  # where nothing is promised of the journal
@@ -146,10 +182,21 @@ def _structural_problem(environment: Environment) -> str | None:
 # -- entries and counters --------------------------------------------------------------------------------------------
 
 
-def _entry_problems(txn: lmdb.Transaction[bytes], state: State, *, deep: bool) -> Iterator[str]:
+def entry_problems(
+    txn: lmdb.Transaction[bytes], state: State, *, deep: bool, entries: Iterable[tuple[bytes, bytes]]
+) -> Iterator[str]:
+    """Yield what is wrong with the entries of a view, and with what the state counts of them.
+
+    Args:
+        txn: of the view.
+        state: that it shows.
+        deep: read every value, too.
+        entries: all that the transaction shows.
+
+    """
     tally = _Tally()
     expiring = namespaces = records = 0
-    for key, stored in txn.cursor():
+    for key, stored in entries:
         if key >= FIRST_USER_KEY:
             records += 1
             _look_at_record(tally, txn, state, key, stored, deep=deep)
@@ -230,7 +277,7 @@ def _journal_problems(
         with _copied_base(directory) as (handle, base):
             found = list(_header_problems(environment, base, state))
             if deep and not found:
-                found += _replayed_problems(directory, handle, base, txn, state)
+                found += _replayed_problems(environment, handle, base, txn, state)
             return found
     except (CorruptStoreError, FormatVersionError) as error:
         return [error.problem]
@@ -269,7 +316,7 @@ def _header_problems(environment: JournaledEnvironment, base: State | None, stat
 
 
 def _replayed_problems(
-    directory: Directory,
+    environment: JournaledEnvironment,
     handle: lmdb.Environment,
     base: State | None,
     txn: lmdb.Transaction[bytes],
@@ -278,13 +325,14 @@ def _replayed_problems(
     """Yield how the view differs from what a recovery would make, both at the revision of the view.
 
     Args:
-        directory: of the keystore.
+        environment: the keystore.
         handle: the copy of the base, in which the journal is replayed.
         base: the state in it.
         txn: of the view.
         state: of the view.
 
     """
+    directory = environment.directory
     header = header_behind(directory, base)
     name = journal_name(header.journal)
     last, _ = replay(handle, content_of(directory, name), header, state.revision)
@@ -299,12 +347,14 @@ def _replayed_problems(
         if said != there:
             yield f"the {field} in the state is {said}, but {there} in base and journal"
     with handle.begin() as restored:
-        yield from _differences(txn, restored)
+        yield from _differences(_watched(environment, iter(txn.cursor())), txn, restored)
 
 
-def _differences(view: lmdb.Transaction[bytes], restored: lmdb.Transaction[bytes]) -> Iterator[str]:
+def _differences(
+    entries: Iterator[tuple[bytes, bytes]], view: lmdb.Transaction[bytes], restored: lmdb.Transaction[bytes]
+) -> Iterator[str]:
     tally = _Tally()
-    for key, stored in view.cursor():
+    for key, stored in entries:
         kept = restored.get(key)
         if key == STATE or kept == stored:
             continue

@@ -256,6 +256,18 @@ class Journal:
                 if self.flushed < end and not self.closed:
                     self._flush()
 
+    def flush_later(self) -> None:
+        """Flush what was committed some time ago, unless the file is gone.
+
+        Raises:
+            OSError: if the disk refuses, now or before, or nothing would ever find the file.
+
+        """
+        with self._flushing:
+            if not self.closed and self.is_removed():
+                self._spoil()
+        self.flush(self.committed)
+
     def _flush(self) -> None:
         if self.spoiled:
             raise OSError(EIO, "a flush failed before")
@@ -277,6 +289,10 @@ class Journal:
             raise
         finally:
             unlock(self._descriptor)
+
+    def is_removed(self) -> bool:
+        """Tell whether somebody has removed the file by hand; not asked on the way of a commit, see :meth:`reaches`."""
+        return self._descriptor >= 0 and os.fstat(self._descriptor).st_nlink == 0
 
     def _spoil(self) -> None:
         self.spoiled = True

@@ -18,7 +18,7 @@ from pronto_lmdb.flusher import flusher
 from pronto_lmdb.identity import FULL, State
 from pronto_lmdb.journal import Journal
 from pronto_lmdb.line import Line
-from pronto_lmdb.marker import DOUBTFUL, LOST, MARKER, TRUSTED, boot_id, doubt, trust
+from pronto_lmdb.marker import DOUBTFUL, LOST, MARKER, TRUSTED, boot_id, condemn, doubt, seal, trust, unseal
 from pronto_lmdb.record import STATE
 from pronto_lmdb.translation import translated
 
@@ -45,7 +45,7 @@ def _condemned(path: str, file: tuple[int, int] | None) -> bool:
         with Directory(path) as directory:
             if identify(path) != file:
                 return False
-            directory.unlink(MARKER)
+            condemn(directory)
             return True
     except FileNotFoundError:
         return False
@@ -71,13 +71,14 @@ class JournaledEnvironment(Environment):
 
     """
 
-    __slots__ = ("directory", "journal", "keystore_id", "line")
+    __slots__ = ("_unsealed", "directory", "journal", "keystore_id", "line")
 
     _SYNCED = False
 
     def __init__(self, path: str) -> None:
         self.journal: Journal | None = None
         self.line = Line()
+        self._unsealed = False
         file = identify(path)
         try:
             self.directory = Directory(path)
@@ -150,7 +151,7 @@ class JournaledEnvironment(Environment):
 
     def _refuse_truncated(self) -> None:
         if self._is_truncated():
-            self.directory.unlink(MARKER)
+            condemn(self.directory)
             raise ViewLostError(self.path)
 
     def is_in_place(self) -> bool:
@@ -185,7 +186,16 @@ class JournaledEnvironment(Environment):
         if self.journal is not None:
             flusher.forget(self.journal)
             self.journal.close()
+        if self._unsealed:
+            self._seal()
         self.directory.close()
+
+    def _seal(self) -> None:
+        """Vouch for the view that this process has written to, unless somebody else is inside, who will."""
+        self.directory.leave()
+        with suppress(OSError):  # without a seal the view is trusted like one that is in use
+            if self.directory.seclude():
+                seal(self.directory)
 
     def abandon(self) -> lmdb.Environment:
         """Give up what a fork inherited: the child's descriptors, so that the parent's locks are only its own."""
@@ -221,10 +231,15 @@ class JournaledEnvironment(Environment):
 
         Raises:
             StoreFullError: if the disk refuses; reading goes on.
+            StaleEnvironment: if somebody has removed the directory, or the data file in it.
 
         """
         self.cached_state = None
+        self.refuse_removed()
         try:
+            if not self._unsealed:
+                unseal(self.directory)
+                self._unsealed = True
             if state.previous is not None:
                 resolve(self, state, timeout)
             journal = self.journal
@@ -240,6 +255,14 @@ class JournaledEnvironment(Environment):
             self.cached_state = state
         except (lmdb.Error, OSError) as error:
             raise translated(error, self.path) from error
+
+    def refuse_removed(self) -> None:
+        """Raise StaleEnvironment if somebody has removed the directory, or the data file in it, by hand.
+
+        The address is looked up again then, as after a deletion: whatever is written belongs to what is found.
+        """
+        if not self.directory.has(DATA_FILE):
+            raise StaleEnvironment
 
     def checkpoint(self, state: State, timeout: float) -> None:
         """Make everything durable in a new base, and begin a new journal; no transaction is open.

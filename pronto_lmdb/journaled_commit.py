@@ -54,8 +54,8 @@ class JournaledCommit(Commit):
     """
 
     __slots__ = (
-        "_expiring", "_interval", "_journal", "_level", "_must_flush", "_must_record", "_namespaces", "_pinned",
-        "_position", "_seconds", "stays",
+        "_expiring", "_generation", "_interval", "_journal", "_level", "_must_flush", "_must_record", "_namespaces",
+        "_pinned", "_position", "_seconds", "stays",
     )  # fmt: skip
 
     _environment: JournaledEnvironment
@@ -86,7 +86,7 @@ class JournaledCommit(Commit):
         self._position = journal.committed = state.end
         # Others wrote before, and will again: they need not search the journal for its end.
         self._must_record = state is not cached or state.revision - state.recorded >= _LONGEST_SEARCH
-        self._expiring, self._namespaces = state.expiring, state.namespaces
+        self._expiring, self._namespaces, self._generation = state.expiring, state.namespaces, state.generation
         if not state.revision % _READER_CHECKS:
             environment.handle.reader_check()
 
@@ -113,6 +113,7 @@ class JournaledCommit(Commit):
 
         """
         self._drop()
+        self._environment.refuse_removed()
         try:
             self._environment.checkpoint(self.state, self._timeout)
         except (lmdb.Error, OSError) as error:
@@ -233,6 +234,7 @@ class JournaledCommit(Commit):
             or state.level != self._level
             or state.expiring != self._expiring
             or state.namespaces != self._namespaces
+            or state.generation != self._generation
         ):
             state.anchored = state.anchored and self.stays
             self._record_state()

@@ -17,7 +17,18 @@ class Layout:
 
     """
 
-    __slots__ = ("addresses", "lifecycle_lock", "meta", "pending", "places", "registry", "root", "snapshots", "trash")
+    __slots__ = (
+        "addresses",
+        "lifecycle_lock",
+        "meta",
+        "pending",
+        "places",
+        "registry",
+        "reserve",
+        "root",
+        "snapshots",
+        "trash",
+    )
 
     def __init__(self, root: str) -> None:
         self.root = root
@@ -30,6 +41,7 @@ class Layout:
         self.pending = os.path.join(self.meta, "pending")
         # For each address outside the root a file with its path, so that a lost registry can be rebuilt.
         self.places = os.path.join(self.meta, "places")
+        self.reserve = os.path.join(self.meta, "reserve")
         self.lifecycle_lock = os.path.join(self.meta, "lifecycle.lock")
 
     def home(self, address: Address) -> str:

@@ -11,6 +11,7 @@ import json
 import os
 from contextlib import contextmanager, suppress
 from functools import partial
+from itertools import chain
 from time import monotonic
 
 from pronto_lmdb import clock
@@ -21,8 +22,10 @@ from pronto_lmdb.errors import (
     AddressExistsError,
     AddressNotFoundError,
     CorruptStoreError,
+    FormatVersionError,
     LockTimeoutError,
     ProntoError,
+    StoreFullError,
 )
 from pronto_lmdb.files import (
     make_directory,
@@ -38,8 +41,9 @@ from pronto_lmdb.journaled_commit import JournaledCommit
 from pronto_lmdb.places import Places, refuse_nested, refuse_occupied
 from pronto_lmdb.pool import pool
 from pronto_lmdb.record import IDENTITY
-from pronto_lmdb.registry import Placed, Registry, Trashed
-from pronto_lmdb.survey import SET_ASIDE, TRASH_MARK, Survey
+from pronto_lmdb.registry import Placed, Registry, Trashed, legible_settings
+from pronto_lmdb.reserve import Reserve
+from pronto_lmdb.survey import REGISTRY_ASIDE, TRASH_MARK, Survey
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -75,12 +79,14 @@ class Lifecycle:
         self._owner = owner
         self._timeout = timeout
         self._places = Places(layout)
+        self._reserve = Reserve(layout.reserve)
         self._survey = Survey(layout, registry, owner)
         self._steps = {
             "delete": self._finish_delete,
             "undelete": self._finish_undelete,
             "rename": self._finish_rename,
-            "level": self._finish_level,
+            "level": self._tell_catalog,
+            "quota": self._tell_catalog,
         }
 
     # -- the lock ----------------------------------------------------------------------------------------------
@@ -107,7 +113,19 @@ class Lifecycle:
             lock.acquire(self._timeout if timeout is None else timeout)
             self._ensure_registry()
             self._resume()
-            yield
+            try:
+                yield
+            finally:
+                self._reserve.keep()
+
+    def _despite_full_disk(self, step: Callable[[], None]) -> None:
+        """Carry out what may be repeated; if the disk is full, once more with the room that was kept for this."""
+        try:
+            step()
+        except StoreFullError:
+            if not self._reserve.give_up():
+                raise
+            step()
 
     def _in_turn(self, address: Address, operation: Callable[[Address], Result]) -> Result:
         """Run an operation on an address under the lock; for a writer of the address it is waited without the lock.
@@ -142,7 +160,10 @@ class Lifecycle:
             else:
                 # One without its final name was never finished: nothing had begun.
                 if path.endswith(".json"):
-                    self._finish(json.loads(read_text(path) or ""))
+                    try:
+                        self._despite_full_disk(partial(self._finish, _note_in(path)))
+                    except (CorruptStoreError, FormatVersionError):
+                        continue  # one sick address must not keep the others from anything; a check reports it
                 os.unlink(path)
 
     def _finish(self, note: dict[str, Any]) -> None:
@@ -246,10 +267,14 @@ class Lifecycle:
         target = os.path.join(self._layout.trash, trash_id)
         if not self._layout.is_inside(placed.path):
             target = f"{placed.path}{TRASH_MARK}{trash_id}"  # a rename cannot cross file systems
-        with self._noted(
-            operation="delete", address=str(address), source=placed.path, target=target, trash_id=trash_id
-        ) as note:
-            self._finish_delete(note)
+
+        def delete() -> None:
+            with self._noted(
+                operation="delete", address=str(address), source=placed.path, target=target, trash_id=trash_id
+            ) as note:
+                self._finish_delete(note)
+
+        self._despite_full_disk(delete)
         return trash_id
 
     def _next_deletion(self) -> int:
@@ -362,23 +387,44 @@ class Lifecycle:
             return
         with self._noted(operation="level", address=str(address), **place) as note:
             self._set_level(note, level)
-            self._finish_level(note)
+            self._tell_catalog(note)
 
     def _set_level(self, note: dict[str, Any], level: str) -> None:
-        commit = self._begin_soon(note)
-        try:
+        def prepare(commit: JournaledCommit) -> None:
             if commit.state.level == OFF:
                 commit.checkpoint()  # from here on the journal continues what is there
             commit.state.level = LEVELS[level]
+
+        self._change_identity(note, prepare, durability=level)
+
+    def set_quota(self, address: Address, max_bytes: int | None) -> None:
+        """Change how many bytes the data file of an address may take."""
+        self._in_turn(address, partial(self._set_quota, max_bytes=max_bytes))
+
+    def _set_quota(self, address: Address, max_bytes: int | None) -> None:
+        placed = self._existing(address)
+        if placed.identity.max_bytes != max_bytes:
+            place = {"source": placed.path, "target": placed.path}
+            with self._noted(operation="quota", address=str(address), **place) as note:
+                self._change_identity(note, _unprepared, max_bytes=max_bytes)
+                self._tell_catalog(note)
+
+    def _change_identity(
+        self, note: dict[str, Any], prepare: Callable[[JournaledCommit], None], **changes: Any
+    ) -> None:
+        """Change what an address says of how it is kept, in one commit; whoever has it open notices."""
+        commit = self._begin_soon(note)
+        try:
+            prepare(commit)
             commit.state.generation += 1
             identity = Identity.decode(commit.get(IDENTITY), note["source"])
-            commit.put(IDENTITY, identity.changed(durability=level).encode())
+            commit.put(IDENTITY, identity.changed(**changes).encode())
         except BaseException:
             commit.abort()
             raise
         commit.commit()
 
-    def _finish_level(self, note: dict[str, Any]) -> None:
+    def _tell_catalog(self, note: dict[str, Any]) -> None:
         """Tell the catalog what the address says of itself."""
         identity, _ = self._describe(note)
         self._registry.change(lambda commit: self._registry.put_in(commit, Placed(identity, note["target"])))
@@ -402,16 +448,18 @@ class Lifecycle:
 
     def _ensure_registry(self) -> None:
         """Make the registry if there is none, from whatever keystores there are; set a damaged one aside."""
+        settings: list[tuple[bytes, bytes]] = []
         try:
             if self._registry.exists():
                 return
         except CorruptStoreError:
-            aside = os.path.join(self._layout.trash, f"{SET_ASIDE}{clock.now():016d}")
+            settings = legible_settings(self._layout.registry)
+            aside = os.path.join(self._layout.trash, f"{REGISTRY_ASIDE}{clock.now():016d}")
             move(self._layout.registry, aside)
         remove_tree(self._layout.registry)
         built = os.path.join(self._layout.pending, f"registry-{os.urandom(8).hex()}")
         # Published with its content: an empty registry would look like an empty store.
-        build_registry(built, Identity(""), State(), self._survey.catalog())
+        build_registry(built, Identity(""), State(), chain(self._survey.catalog(), settings))
         move(built, self._layout.registry)
 
     def rebuild_registry(self) -> int:
@@ -482,11 +530,30 @@ class Lifecycle:
 
     def _move(self, note: dict[str, Any]) -> None:
         # What the directory says of itself must not be older than its name.
-        self._begin(note).sync()
+        try:
+            self._begin(note).sync()
+        except StoreFullError:
+            # At "off" that would be a copy of everything. After a power loss a check finds what does not know that it
+            # was deleted.
+            if note["operation"] != "delete" or self._describe(note)[1].level != OFF:
+                raise
         pool.discard(self._either(note))
         if note["source"] != note["target"]:
             move(note["source"], note["target"])
 
 
+def _note_in(path: str) -> dict[str, Any]:
+    try:
+        note: dict[str, Any] = json.loads(read_text(path) or "")
+        note["operation"]
+    except (ValueError, KeyError, TypeError):
+        raise CorruptStoreError(f"{path} is no note of an operation.", "Run `pronto check --repair`.") from None
+    return note
+
+
 def _no_delay() -> float:
     return 0.0
+
+
+def _unprepared(_: JournaledCommit) -> None:
+    return

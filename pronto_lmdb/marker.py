@@ -3,13 +3,19 @@
 A view is never flushed, so after a power loss it may be torn, and a torn view aborts the process that opens it. The
 marker is written last when a view is made, and names what no copy and no reboot keeps: the boot, the device and the
 inode of the data file.
+
+While nobody uses it the marker is *sealed*, too: it says when the file was changed last. Whoever writes breaks the seal
+first, and whoever is the last to leave seals it anew. So a file that anybody else has touched meanwhile is noticed
+without a look at its pages, and LMDB never gets it.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 
-from pronto_lmdb.data_files import DATA_FILE
+from pronto_lmdb.data_files import DATA_FILE, seal_of
+from pronto_lmdb.files import write_all
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -55,13 +61,32 @@ def trust(directory: Directory) -> int:
         LOST, DOUBTFUL or TRUSTED.
 
     """
+    # In this order: who writes breaks the seal first, so a file that has changed means that the seal is broken by now.
     boot, file = boot_id(), directory.stat(DATA_FILE)
     if boot is None or file is None:
         return LOST
     expected, found = _content(boot, file), directory.read(MARKER)
-    if found == expected:
+    if found is None or not found.startswith(expected):
+        return LOST
+    rest = found[len(expected) :]
+    if not rest or rest == seal_of(file):
         return TRUSTED
-    return DOUBTFUL if found == expected + _DOUBT else LOST
+    return DOUBTFUL if rest == _DOUBT else LOST
+
+
+def is_of_this_boot(directory: Directory) -> bool:
+    """Tell whether the view was made in this boot, here; it may have been touched since."""
+    boot, file, found = boot_id(), directory.stat(DATA_FILE), directory.read(MARKER)
+    if boot is None or found is None:
+        return False
+    return found.startswith(f"{boot} ".encode() if file is None else _content(boot, file))
+
+
+def condemn(directory: Directory) -> None:
+    """Say that a view must not be used any more; nobody is inside."""
+    content = directory.read(MARKER)
+    if content is not None:
+        directory.write(MARKER, content + b"lost\n")
 
 
 def doubt(directory: Directory) -> None:
@@ -74,12 +99,19 @@ def doubt(directory: Directory) -> None:
         directory.write(MARKER, content + _DOUBT)
 
 
-def mark(directory: Directory, inside: str = "") -> None:
-    """Vouch for a view, which is whole now.
+def mark(directory: Directory) -> None:
+    """Vouch for the view in a directory, which is whole now; nobody else is inside."""
+    boot, file = boot_id(), directory.stat(DATA_FILE)
+    if boot is not None and file is not None:
+        directory.write(MARKER, _content(boot, file) + seal_of(file))
+
+
+def mark_next(directory: Directory, inside: str) -> None:
+    """Vouch for a view that is whole now and will take the place of the one that others use.
 
     Args:
-        directory: where it is.
-        inside: where it is below that, with a slash at the end.
+        directory: whose.
+        inside: where the next view is below that, with a slash at the end.
 
     """
     boot, file = boot_id(), directory.stat(inside + DATA_FILE)
@@ -93,5 +125,32 @@ def fits(directory: Directory, marker: str) -> bool:
     return boot is not None and file is not None and content == _content(boot, file)
 
 
-def _content(boot: str, file: object) -> bytes:
-    return f"{boot} {file.st_dev} {file.st_ino}\n".encode()  # type: ignore[attr-defined]
+def unseal(directory: Directory) -> None:
+    """Say, before anything is written to a view, that it may change from here on. That needs no room on the disk."""
+    boot, file = boot_id(), directory.stat(DATA_FILE)
+    if boot is None or file is None:
+        return
+    content = _content(boot, file)
+    found = directory.read(MARKER)
+    if found is not None and found == content + seal_of(file):
+        descriptor = directory.open(MARKER, os.O_WRONLY)
+        try:
+            os.ftruncate(descriptor, len(content))
+        finally:
+            os.close(descriptor)
+
+
+def seal(directory: Directory) -> None:
+    """Say that nobody changes the view of a directory any more; nobody is inside, and all that is said of it holds."""
+    boot, file = boot_id(), directory.stat(DATA_FILE)
+    if boot is None or file is None or directory.read(MARKER) != _content(boot, file):
+        return
+    descriptor = directory.open(MARKER, os.O_WRONLY)
+    try:
+        write_all(descriptor, seal_of(file), len(_content(boot, file)))
+    finally:
+        os.close(descriptor)
+
+
+def _content(boot: str, file: os.stat_result) -> bytes:
+    return f"{boot} {file.st_dev} {file.st_ino}\n".encode()

@@ -7,7 +7,7 @@ import sys
 from _thread import RLock
 from contextlib import contextmanager, suppress
 
-from pronto_lmdb.data_files import identify
+from pronto_lmdb.data_files import identify, look_before_opening
 from pronto_lmdb.directory import abandon_all
 from pronto_lmdb.environment import Environment, StaleEnvironment
 from pronto_lmdb.errors import ConflictError, CorruptStoreError, LockTimeoutError, ProntoError, StoreFullError
@@ -30,6 +30,7 @@ MOST_OPEN = 512
 FEWEST_OPEN = 8
 
 _ATTEMPTS = 100
+_VAIN_ATTEMPTS = 2
 # Seconds to wait while another process recovers an address, or still uses what must be recovered.
 _PATIENCE = 10.0
 
@@ -104,15 +105,18 @@ class Pool:
         if state.status != LIVE:
             self.discard(environment)
             return None
+        environment.limit_to(identity.max_bytes)
         home = environment.home = Home(environment, identity, state)
         return home
 
     def peek(self, path: str, owner: int) -> Environment | None:
         """Return the environment in a directory, whoever it belongs to and whatever its status."""
-        for _ in range(_ATTEMPTS):
+        for attempt in range(_ATTEMPTS):
             try:
                 return self._peek(path, owner)
-            except ViewLostError:
+            except ViewLostError as lost:
+                if attempt >= _VAIN_ATTEMPTS and isinstance(lost.__cause__, CorruptStoreError):
+                    raise lost.__cause__ from None  # the view is not what is wrong
                 from pronto_lmdb.recovery import make_view  # seldom needed: it would cost every command 6 ms
 
                 # Not under the pool's lock: other addresses need not wait while this one is recovered.
@@ -278,6 +282,7 @@ def _opened(path: str) -> Environment:
     """Open what is in a directory: a keystore, or the registry, which keeps no journal."""
     if is_journaled(path):
         return JournaledEnvironment(path)
+    look_before_opening(path)
     environment = Environment(path)
     if environment.is_keystore and not environment.readonly:
         # Release 0.1 wrote it: it gets a journal first.

@@ -14,10 +14,11 @@ from time import monotonic, sleep
 
 import lmdb
 
-from pronto_lmdb.checkpoint import BASE, NEW_BASE, NEXT, holds_truth, read_base_state, remove_other_journals
+from pronto_lmdb.base import BASE, NEW_BASE, cut_checksum, damage_of_base
+from pronto_lmdb.checkpoint import NEXT, holds_truth, read_base_state, remove_other_journals
 from pronto_lmdb.compaction import finish_swap
 from pronto_lmdb.creation import open_private, store, store_state
-from pronto_lmdb.data_files import DATA_FILE, LOCK_TABLE, damage, is_sound
+from pronto_lmdb.data_files import DATA_FILE, LOCK_TABLE, is_sound
 from pronto_lmdb.directory import Directory
 from pronto_lmdb.environment import LOCK_FILE, MAX_READERS, MIB
 from pronto_lmdb.errors import CorruptStoreError, LockTimeoutError, ReadOnlyError, StoreFullError
@@ -26,8 +27,8 @@ from pronto_lmdb.forks import gate
 from pronto_lmdb.genesis import batches, write_genesis
 from pronto_lmdb.identity import OFF, Identity, State, limit_beside
 from pronto_lmdb.journal import NEW_JOURNAL, PREFIX, journal_name
-from pronto_lmdb.journal_format import HEADER_SIZE, Header, frames
-from pronto_lmdb.marker import LOST, TRUSTED, mark, trust
+from pronto_lmdb.journal_format import FRAME_MAGIC, HEADER_SIZE, SPOILED_AT, Header, frames, head_of
+from pronto_lmdb.marker import LOST, TRUSTED, is_of_this_boot, mark, trust
 from pronto_lmdb.record import IDENTITY, STATE
 from pronto_lmdb.translation import translated
 
@@ -36,11 +37,16 @@ if TYPE_CHECKING:
     from pronto_lmdb.journal_format import Change
 
 REBUILD = "rebuild"
+# What the name of a damaged file begins with that held more than could be saved.
+TORN = "torn-"
+_FRAME_BEGIN = FRAME_MAGIC.to_bytes(4, "big")
+# A later frame than that is no frame, but bytes that look like one.
+_MOST_FRAMES_LOST = 10_000_000
 _PAUSE = 2e-3
 # Changes of one transaction while the journal is replayed.
 _BATCH = 10_000
 _UPGRADE_PATIENCE = 10.0
-_RESTORE = "Restore the address from a snapshot."
+_RESTORE = "`pronto check --repair` saves what is left; a snapshot has the rest."
 
 
 def make_view(path: str, timeout: float) -> None:
@@ -113,10 +119,21 @@ def recover(directory: Directory) -> None:
         remove_tree(directory.place(leftover))
     with gate.passed():
         header, state, replayed = _rebuilt(directory)
-    _settle_journal(directory, header, state)
+    if is_of_this_boot(directory) and last_frame_behind(directory, state) > state.revision:
+        # No power cut did that. What cannot be read is not thrown away: a repair moves it to the trash.
+        with suppress(OSError):  # the directory may be full, and must open all the same
+            directory.link(journal_name(header.journal), TORN + header.journal.hex())
+    try:
+        _settle_journal(directory, header, state)
+    except OSError as error:
+        if not isinstance(translated(error, directory.path), StoreFullError):
+            raise
+        _settle_in_place(directory, header)
     remove_other_journals(directory, header.journal)
     directory.unlink(LOCK_TABLE)
     if state.level != OFF or not _is_view_usable(directory, state):
+        if state.level == OFF and is_of_this_boot(directory) and directory.stat(DATA_FILE) is not None:
+            directory.rename(DATA_FILE, TORN + DATA_FILE)  # it has what was never saved
         directory.rename(f"{REBUILD}/{DATA_FILE}", DATA_FILE)
     remove_tree(directory.place(REBUILD))
     mark(directory)
@@ -145,6 +162,7 @@ def _drop_view(directory: Directory) -> bool:
     if state is None or state.level == OFF or directory.stat(DATA_FILE) is None:
         return False
     directory.unlink(DATA_FILE)
+    directory.unlink(LOCK_TABLE)
     return True
 
 
@@ -196,9 +214,10 @@ def open_base(directory: Directory, place: str) -> tuple[lmdb.Environment, State
         copy = os.path.join(place, DATA_FILE)
         os.close(os.open(copy, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, PRIVATE_FILE))  # as private as all files here
         shutil.copyfile(directory.place(BASE), copy)
-        found = damage(copy)
+        found = damage_of_base(copy)
         if found is not None:  # LMDB would abort the process
             raise CorruptStoreError(f"{directory.path}/{BASE} is damaged: {found}.", _RESTORE)
+        cut_checksum(copy)
     handle = open_private(place, 2 * (MIB if base is None else base.st_size + MIB))
     try:
         return handle, None if base is None else _stored_state(handle, directory)
@@ -287,6 +306,21 @@ def _genesis(directory: Directory) -> Header:
     return found[0]
 
 
+def last_frame_behind(directory: Directory, truth: State) -> int:
+    """Return the last revision that a journal seems to hold behind its first damage."""
+    name = PREFIX + truth.journal.hex()
+    if directory.stat(name) is None:
+        return truth.revision
+    content = bytes(content_of(directory, name)[truth.end :])
+    last, at = truth.revision, content.find(_FRAME_BEGIN)
+    while at >= 0:
+        head = head_of(content[at : at + 64])
+        if head is not None and last < head[1] < truth.revision + _MOST_FRAMES_LOST and at + head[0] <= len(content):
+            last = head[1]
+        at = content.find(_FRAME_BEGIN, at + 1)
+    return last
+
+
 def content_of(directory: Directory, name: str) -> memoryview:
     """Return a file as memory; its pages are read when they are looked at."""
     descriptor = directory.open(name, os.O_RDONLY)
@@ -308,6 +342,21 @@ def _settle_journal(directory: Directory, header: Header, state: State) -> None:
     finally:
         os.close(descriptor)
     directory.rename(NEW_JOURNAL, name)
+    directory.sync()
+
+
+def _settle_in_place(directory: Directory, header: Header) -> None:
+    """Flush the journal as it is, where there is no room for a second one; what lies behind its end never chains.
+
+    Raises:
+        StoreFullError: if a flush of it has failed before: memory may show what is not on the disk then.
+
+    """
+    name = journal_name(header.journal)
+    directory.unlink(NEW_JOURNAL)
+    if content_of(directory, name)[SPOILED_AT]:
+        raise StoreFullError(f"{directory.path}: there is no room to recover it.", "Free some space, then try again.")
+    _flush(directory, name)
     directory.sync()
 
 

@@ -6,6 +6,7 @@ is made anew from them.
 
 from __future__ import annotations
 
+import os
 from contextlib import suppress
 
 from msgpack import packb, unpackb
@@ -13,8 +14,10 @@ from msgpack import packb, unpackb
 from pronto_lmdb import clock
 from pronto_lmdb.address import Address
 from pronto_lmdb.commit import Commit
+from pronto_lmdb.config import checked
+from pronto_lmdb.data_files import DATA_FILE, write_seal
 from pronto_lmdb.environment import StaleEnvironment
-from pronto_lmdb.errors import CorruptStoreError
+from pronto_lmdb.errors import CorruptStoreError, InvalidValueError
 from pronto_lmdb.identity import Identity
 from pronto_lmdb.moment import Moment, Range
 from pronto_lmdb.pool import pool
@@ -238,6 +241,7 @@ class Registry:
                 commit.abort()
                 raise
             commit.commit()
+            write_seal(home.environment.path)
             return
 
     def _read(self, operation: Callable[[Moment], Result], absent: Absent) -> Result | Absent:
@@ -264,3 +268,17 @@ def address_key(text: str) -> bytes:
         character.encode() if character < "\x80" else (0x800000 | ord(character)).to_bytes(3, "big")
         for character in text
     )
+
+
+def legible_settings(path: str) -> list[tuple[bytes, bytes]]:
+    """Return the entries of all settings that can still be read in the directory of a damaged registry."""
+    from pronto_lmdb.salvage import DamagedFile
+
+    found = []
+    with suppress(OSError):
+        for key, text in DamagedFile(os.path.join(path, DATA_FILE)).reachable():
+            if key.startswith(_SETTING):
+                with suppress(InvalidValueError, UnicodeDecodeError):
+                    checked(key.removeprefix(_SETTING).decode(), text.decode())
+                    found.append((key, text))
+    return found

@@ -122,11 +122,14 @@ class Problem(NamedTuple):
 
 
 class Report(NamedTuple):
-    """What a check has found."""
+    """What a check has found, and what a repair has done."""
 
     ok: bool
     """Whether there are no problems."""
     problems: list[Problem]
+    """What is wrong; after a repair: what still is, and what was lost."""
+    repairs: tuple[Problem, ...] = ()
+    """What a repair has changed, and where it has put what it could not keep."""
 
 
 class Imported(NamedTuple):

@@ -25,9 +25,11 @@ from pronto_lmdb.values import is_encodable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
     from types import TracebackType
     from typing import Any, Self
 
+    from pronto_lmdb.checking import Checker
     from pronto_lmdb.home import Home
     from pronto_lmdb.results import Report
 
@@ -111,30 +113,77 @@ class Store(AddressVerbs):
 
     # -- care --------------------------------------------------------------------------------------------------
 
-    def check(self, *, deep: bool = False) -> Report:
-        """Look for damage and disagreement in all addresses, live and deleted, and in the catalog; repair nothing.
+    def check(
+        self,
+        repair: bool = False,
+        deep: bool = False,
+        *,
+        addresses: Iterable[Address | str] | None = None,
+        rebuild: bool = False,
+        progress: Callable[[int, int], object] | None = None,
+    ) -> Report:
+        """Look for damage and disagreement in all addresses, live and deleted, and in the catalog; repair it, if asked.
 
         What a killed process left undone is finished first, as when the store is opened. Writers go on meanwhile: each
-        address is read like a :class:`View`.
+        address is read like a :class:`View`. Only what is being repaired must not be in use.
+
+        A repair takes what is whole, base and journal or the data file, and makes the rest anew from it. Where neither
+        is whole it saves what can be read. What it cannot keep goes to the trash, with a note that says why.
 
         Args:
+            repair: repair what is found, then look again.
             deep: read every value, too, and compare each address with what its base and its journal would restore after
                 a power loss. Needs room for a copy of one address after the other in the system's temporary directory.
+            addresses: look at these alone, and not at the trash.
+            rebuild: make the data files anew, whatever they look like; with this everything is repaired, too.
+            progress: called now and then with two numbers: how many directories were looked at, and how many there are.
 
         Returns:
-            All problems that were found; what could not be looked at is one.
+            All problems that were found; what could not be looked at is one. After a repair: those that are left, what
+            was lost, and what was done.
+
+        Raises:
+            AddressNotFoundError: if one of ``addresses`` does not exist.
+            ReadOnlyError: if a repair is asked of a store that was opened read-only.
 
         """
-        from pronto_lmdb.checking import Checker
-
         self.check_open()
+        only = None if addresses is None else [Address.of(address) for address in addresses]
+        if repair or rebuild:
+            self._check_writable()
         if not self.readonly and self._lookup.is_pending():
             self._lifecycle.finish_pending()
         try:
-            return Checker(self._layout, self._registry, self._owner, self.timeout, deep=deep).report()
+            found, report = self._looked(deep, only, progress or _unseen)
+            if rebuild or (repair and report.problems):
+                report = self._repaired(
+                    found, report, rebuild, lambda: self._looked(deep, only, progress or _unseen)[1]
+                )
+            return report
         finally:
             if self.closed:
                 pool.release(self._owner)
+
+    def _looked(
+        self, deep: bool, only: list[Address] | None, progress: Callable[[int, int], object]
+    ) -> tuple[Checker, Report]:
+        from pronto_lmdb.checking import Checker
+
+        checker = Checker(
+            self._layout, self._registry, self._owner, self.timeout, deep=deep, only=only, progress=progress
+        )
+        return checker, checker.report()
+
+    def _repaired(self, found: Checker, report: Report, rebuild: bool, look: Callable[[], Report]) -> Report:
+        """Repair what was found, look again, and tell of both."""
+        from pronto_lmdb.repairing import Repairing
+
+        if not os.path.isdir(self._layout.addresses):
+            return report
+        repairing = Repairing(self._layout, self._lifecycle, self._registry, self._owner, self.timeout, found)
+        repairing.run(rebuild=rebuild)
+        problems = [*look().problems, *repairing.left]
+        return report._replace(ok=not problems, problems=problems, repairs=tuple(repairing.done))
 
     # -- settings ----------------------------------------------------------------------------------------------
 
@@ -230,6 +279,10 @@ class Store(AddressVerbs):
         with self._lifecycle.locked():
             if self._lookup.find(address) is None:
                 self._lifecycle.create(Identity(str(address), durability=self.durability), None)
+
+
+def _unseen(_: int, __: int) -> None:
+    return
 
 
 def _reopened(path: str, create: bool, readonly: bool, durability: str | None, timeout: float) -> Store:

@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 
 # Between the old path of an address outside the root and its id in the trash: a rename cannot cross file systems.
 TRASH_MARK = ".trash-"
-# What the name of a damaged registry begins with; it lies in the trash, too.
-SET_ASIDE = "registry-"
+# What the names of other things in the trash begin with: a damaged registry, and what a repair could not keep.
+REGISTRY_ASIDE = "registry-"
+ASIDE = "aside-"
 
 
 class Survey:
@@ -70,7 +71,7 @@ class Survey:
     def trashed_directories(self) -> Iterator[str]:
         """Yield the directories in which deleted addresses lie, or should lie."""
         for path in _subdirectories(self._layout.trash):
-            if not os.path.basename(path).startswith(SET_ASIDE):
+            if not os.path.basename(path).startswith((REGISTRY_ASIDE, ASIDE)):
                 yield path
         yield from _contents(self._layout.trash)
 
@@ -86,6 +87,12 @@ class Survey:
 def _subdirectories(path: str) -> Iterator[str]:
     with suppress(FileNotFoundError), os.scandir(path) as entries:
         yield from (entry.path for entry in entries if entry.is_dir(follow_symlinks=False))
+
+
+def links(path: str) -> Iterator[str]:
+    """Yield the symbolic links in a directory."""
+    with suppress(FileNotFoundError), os.scandir(path) as entries:
+        yield from (entry.path for entry in entries if entry.is_symlink())
 
 
 def _contents(path: str) -> Iterator[str]:

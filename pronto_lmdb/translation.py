@@ -86,7 +86,8 @@ _ERRNO_MEANINGS: dict[int, tuple[type[ProntoError], str]] = {
     errno.EROFS: (ReadOnlyError, "The file system is mounted read-only."),
     errno.EAGAIN: (LockTimeoutError, "Another process is in the way: try again."),
     errno.EBUSY: (LockTimeoutError, "Another process is in the way: try again."),
-    errno.ENOTDIR: (CorruptStoreError, "A file lies where a directory should be: choose another path."),
+    errno.ENOTDIR: (CorruptStoreError, "A file or a symbolic link lies where a directory should be: move it away."),
+    errno.ELOOP: (CorruptStoreError, "A symbolic link lies where a directory should be: move it away."),
     errno.ENOENT: (
         CorruptStoreError,
         "Something is missing: check the path, or the store.",

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import lmdb
 import pytest
 from crash import killed_at
+from seals import reseal
 
 import pronto_lmdb
 from pronto_lmdb import Address, LockTimeoutError, Problem, Report, StoreClosedError, data_files
@@ -98,6 +99,7 @@ def tamper(
                 assert txn.delete(key)
             else:
                 txn.put(key, value)
+    reseal(home(root, name))
 
 
 # -- what is fine ----------------------------------------------------------------------------------------------------
@@ -403,6 +405,7 @@ def test_a_damaged_page_is_reported_and_never_given_to_lmdb(root: Path, name: st
             content[: page * 4096],
         ):
             file.write_bytes(changed)
+            reseal(home(root))
             for problem in checked(root, deep=deep):  # none where the page was not in use
                 damaged += 1
                 assert problem.address == A
@@ -418,6 +421,7 @@ def test_a_damaged_page_is_found_beside_a_writer_too(root: Path, monkeypatch: py
     content = file.read_bytes()
     page = content.index(b"key0250") // 4096 * 4096
     file.write_bytes(content[:page] + b"\xa5" * 4096 + content[page + 4096 :])
+    reseal(home(root))
     monkeypatch.setattr(inspection_module, "damage_at_rest", lambda file: None)  # as if it was written to
     (problem,) = checked(root)
     assert problem.address == A
@@ -462,6 +466,7 @@ def test_damage_of_one_address_does_not_hide_that_of_another(root: Path, deep: b
             store[name]["k"] = 1
     put_byte(0)(journal(root))
     (home(root, "b.default") / "data.mdb").write_bytes(b"\xa5" * 32768)
+    reseal(home(root, "b.default"))
     tamper(root, {b"k": b""}, "c.default")
     assert {str(problem.address) for problem in checked(root, deep=deep)} == {"a.default", "b.default", "c.default"}
 
@@ -680,6 +685,29 @@ def test_whatever_was_killed_is_finished_before(root: Path, work: Callable[[Stor
         if not died:
             break
     assert step > 3
+
+
+@both
+def test_a_check_gives_way_to_a_writer_before_the_file_has_grown_much(
+    store: Store, root: Path, monkeypatch: pytest.MonkeyPatch, deep: bool
+) -> None:
+    monkeypatch.setattr(inspection_module, "_GROWTH", MIB // 4)
+    monkeypatch.setattr(inspection_module, "_WATCH_EACH", 1)
+    store.create("a", durability="normal")
+    store["a"].update({f"key{number:04}": number for number in range(50)})
+    look, busy = inspection_module._look_at_record, [True]
+
+    def written_meanwhile(*arguments: Any, **options: Any) -> None:
+        if busy[0]:
+            store["a"].update({f"key{number:04}": "x" * 1000 for number in range(50)})
+        look(*arguments, **options)
+
+    monkeypatch.setattr(inspection_module, "_look_at_record", written_meanwhile)
+    (problem,) = store.check(deep=deep).problems
+    assert "less busy" in problem.text
+    assert (home(root) / "data.mdb").stat().st_size < 8 * MIB
+    busy[0] = False
+    assert store.check(deep=deep) == FINE
 
 
 def test_writers_go_on_during_a_deep_check_and_are_not_mistaken_for_damage(

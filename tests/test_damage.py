@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import lmdb
 import pytest
+from seals import reseal
 
 import pronto_lmdb
 from pronto_lmdb import AddressExistsError, CorruptStoreError, FormatVersionError, ProntoError
@@ -129,6 +130,7 @@ def overwrite(root: Path, entries: dict[bytes, bytes]) -> None:
     with lmdb.open(str(root / "addresses" / "a.default")) as environment, environment.begin(write=True) as transaction:
         for key, value in entries.items():
             transaction.put(key, value)
+    reseal(root / "addresses" / "a.default")
 
 
 def raw(root: Path, key: bytes) -> bytes:

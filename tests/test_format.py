@@ -198,7 +198,8 @@ def test_the_marker_names_the_boot_and_the_data_file(example: Path) -> None:
     pattern = blocks("regex")["marker"].removesuffix("\n")
     assert re.fullmatch(pattern, marker)
     file = (directory / "data.mdb").stat()
-    assert marker.split()[1:] == [str(file.st_dev), str(file.st_ino)]
+    assert marker.split()[1:3] == [str(file.st_dev), str(file.st_ino)]
+    assert marker.split()[3:] == ["sealed", str(file.st_size), str(file.st_mtime_ns)]
     if os.path.exists("/proc/sys/kernel/random/boot_id"):
         with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as boot:
             assert marker.split()[0] == boot.read().strip()
@@ -320,7 +321,16 @@ def test_the_files_are_those_of_the_document(example: Path) -> None:
     keystores = ["addresses/alice.research", "addresses/zo=c3=ab.default", f"trash/{NOW}-{ID[:8]}"]
     lmdb_files = {f"{place}/{name}" for place in [*keystores, REGISTRY] for name in ("data.mdb", "lock.mdb", "lock")}
     journals = {f"{place}/{name}" for place in keystores for name in (f"journal-{ID}", "marker")}
-    others = {"addresses", "trash", "meta", "meta/lifecycle.lock", "meta/pending", "meta/places"}
+    others = {
+        f"{REGISTRY}/seal",
+        "meta/reserve",
+        "addresses",
+        "trash",
+        "meta",
+        "meta/lifecycle.lock",
+        "meta/pending",
+        "meta/places",
+    }
     found = {str(path.relative_to(example)) for path in example.rglob("*")}
     assert found == {*keystores, REGISTRY, *lmdb_files, *journals, *others}
     assert all(path.stat().st_size == 0 for path in example.rglob("lock"))

@@ -18,11 +18,12 @@ LAYERS = {
         "arguments", "journal_format", "jsonform", "rows", "jsonlines",
     ],
     "environment": [
-        "allocator", "translation", "holders", "forks", "files", "data_files", "directory", "marker", "writer_lock",
-        "environment",
+        "allocator", "translation", "holders", "forks", "files", "data_files", "salvage", "directory", "marker",
+        "writer_lock", "environment",
     ],
     "journal": [
-        "journal", "genesis", "creation", "checkpoint", "compaction", "recovery", "flusher", "line", "journaled",
+        "journal", "genesis", "creation", "base", "checkpoint", "compaction", "recovery", "flusher", "line",
+        "journaled",
     ],
     "open environments": ["home", "pool", "lookup"],
     "commit path": ["commit", "journaled_commit", "group_commit", "combining"],
@@ -31,7 +32,8 @@ LAYERS = {
         "keystore", "exchange",
     ],
     "store": [
-        "registry", "survey", "places", "lifecycle", "adoption", "inspection", "checking", "address_verbs", "store",
+        "registry", "survey", "places", "reserve", "lifecycle", "adoption", "inspection", "checking", "attic",
+        "reindex", "mending", "repairing", "address_verbs", "store",
     ],
     "migration": [
         "legacy_keys", "legacy_schema", "legacy_copy", "legacy_archive", "legacy_places", "legacy_database",

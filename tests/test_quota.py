@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import itertools
+import shutil
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from multiprocessing import get_context
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from crash import killed_at
 
-from pronto_lmdb import StoreFullError
+import pronto_lmdb
+from pronto_lmdb import AddressNotFoundError, InvalidValueError, StoreFullError
 from pronto_lmdb import journal as journal_module
 from pronto_lmdb.environment import Environment
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from pronto_lmdb import Store
 
@@ -114,3 +121,156 @@ def test_a_deletion_at_the_quota_is_safe_although_the_quota_cannot_be_restored_a
             break
     assert raced
     assert f"k{number:05}" not in store["a"]
+
+
+# -- changed later ---------------------------------------------------------------------------------------------------
+
+KIB = 1024
+
+
+def test_a_raised_quota_lets_a_full_address_go_on(store: Store) -> None:
+    store.create("a", max_bytes=256 * KIB)
+    count = fill(store, "a")
+    store.set_quota("a", 512 * KIB)
+    assert (store.info("a").max_bytes, store["a"].stats().max_bytes) == (512 * KIB, 512 * KIB)
+    assert fill_up(store, "a", count) > 1.5 * count
+
+
+def fill_up(store: Store, address: str, first: int) -> int:
+    """Go on writing behind the first so many records until the quota says stop; return how many there are."""
+    with pytest.raises(StoreFullError, match="quota"):  # noqa: PT012 - which write it is depends on LMDB
+        for number in range(first, 10_000):
+            store[address][f"k{number:05}"] = "x" * 1000
+    return len(store[address])
+
+
+def test_a_quota_that_is_removed_stops_nobody(store: Store) -> None:
+    store.create("a", max_bytes=256 * KIB)
+    fill(store, "a")
+    store.set_quota("a", None)
+    assert store.info("a").max_bytes is None
+    store["a"].update({f"more{number}": "x" * 1000 for number in range(1000)})
+    assert store["a"].stats().bytes_used > 1000 * KIB
+
+
+def test_an_address_above_its_new_quota_keeps_everything_and_takes_deletions_alone(store: Store) -> None:
+    store["a"].update({f"k{number:05}": "x" * 1000 for number in range(500)})
+    store.set_quota("a", 128 * KIB)
+    with pytest.raises(StoreFullError, match="quota"):
+        store["a"].update({f"more{number}": "x" * 1000 for number in range(500)})
+    assert len(store["a"]) == 500
+    for number in range(500):
+        del store["a"][f"k{number:05}"]
+    store["a"]["k"] = "x" * 1000
+    assert list(store["a"]) == ["k"]
+
+
+def test_a_quota_is_in_the_catalog_and_in_the_address(root: Path) -> None:
+    with pronto_lmdb.open(root) as store:
+        store["a"]["k"] = 1
+        store.set_quota("a", 128 * KIB)
+        assert [info.max_bytes for info in store.addresses()] == [128 * KIB]
+    shutil.rmtree(root / "meta" / "registry")
+    with pronto_lmdb.open(root) as store:
+        assert [info.max_bytes for info in store.addresses()] == [128 * KIB]
+        assert store.check(deep=True).problems == []
+
+
+def test_a_quota_survives_a_power_loss(root: Path) -> None:
+    with pronto_lmdb.open(root) as store:
+        store["a"]["k"] = 1
+        store.set_quota("a", 128 * KIB)
+    (root / "addresses" / "a.default" / "marker").unlink()
+    with pronto_lmdb.open(root) as store:
+        assert store.info("a").max_bytes == 128 * KIB
+
+
+@pytest.mark.parametrize("quota", [0, -1, 1000, True, 1.5, "many"])
+def test_an_impossible_quota_is_refused_and_changes_nothing(store: Store, quota: Any) -> None:
+    store.create("a", max_bytes=128 * KIB)
+    with pytest.raises(InvalidValueError):
+        store.set_quota("a", quota)
+    assert store.info("a").max_bytes == 128 * KIB
+
+
+def test_the_quota_of_an_address_that_does_not_exist_makes_nothing(store: Store, root: Path) -> None:
+    with pytest.raises(AddressNotFoundError):
+        store.set_quota("a", 128 * KIB)
+    assert not root.exists()
+
+
+def test_a_process_that_has_the_address_open_obeys_the_new_quota_with_its_next_write(root: Path) -> None:
+    with pronto_lmdb.open(root) as store:
+        store["a"]["k"] = 1
+        elsewhere(root, "set_quota", "a", 256 * KIB)
+        with pytest.raises(StoreFullError, match="quota"):
+            store["a"].update({str(number): "x" * 1000 for number in range(1000)})
+        elsewhere(root, "set_quota", "a", None)
+        store["a"].update({str(number): "x" * 1000 for number in range(1000)})
+        assert len(store["a"]) == 1001
+
+
+def elsewhere(root: Path, verb: str, *arguments: object) -> None:
+    """Call a verb of the store in another process."""
+
+    def call() -> None:
+        with pronto_lmdb.open(root) as store:
+            getattr(store, verb)(*arguments)
+
+    process = get_context("fork").Process(target=call)
+    process.start()
+    process.join()
+    code = process.exitcode
+    process.close()
+    assert code == 0
+
+
+def _churn(root: Path, name: str) -> None:
+    with pronto_lmdb.open(root) as store:
+        for number in range(300):
+            with suppress(StoreFullError):
+                store["a"][f"{name}{number:05}"] = "x" * 1000
+            if number % 3 == 2:
+                store["a"].pop(f"{name}{number - 1:05}", None)  # a deletion is never refused
+
+
+def test_processes_that_write_and_delete_at_the_quota_stay_within_it(root: Path) -> None:
+    with pronto_lmdb.open(root) as store:
+        path = store.create("a", max_bytes=256 * KIB).path
+    processes = [get_context("fork").Process(target=_churn, args=(root, name)) for name in "bcd"]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    codes = [process.exitcode for process in processes]
+    for process in processes:
+        process.close()
+    assert codes == [0, 0, 0]
+    # What deletions needed, and no more: far from the 1 MiB that one alone may take.
+    assert (path / "data.mdb").stat().st_size <= 256 * KIB + 128 * KIB
+    with pronto_lmdb.open(root) as store:
+        assert store["a"].delete_many(list(store["a"])) > 50
+        assert len(store["a"]) == 0
+
+
+def test_a_change_of_the_quota_that_is_killed_anywhere_has_happened_or_not(root: Path) -> None:
+    found = []
+    for step in itertools.count():
+        shutil.rmtree(root, ignore_errors=True)
+        with pronto_lmdb.open(root) as store:
+            store["a"]["k"] = 1
+
+        def change() -> None:
+            with pronto_lmdb.open(root) as store:
+                store.set_quota("a", 128 * KIB)
+
+        died = killed_at(step, change)
+        with pronto_lmdb.open(root) as store:
+            quota = store.info("a").max_bytes
+            assert [info.max_bytes for info in store.addresses()] == [quota]
+            assert store["a"].increment("k") == 2
+            assert store.check(deep=True).problems == []
+        found.append(quota)
+        if not died:
+            break
+    assert (found[0], found[-1]) == (None, 128 * KIB)

@@ -315,7 +315,7 @@ def test_the_registry_has_no_part_in_it(root: Path) -> None:
         assert [str(info.address) for info in store.addresses()] == ["a.default"]
         assert store.config["timeout"] == "7"
     assert tree(registry) == before
-    assert set(before) == {"data.mdb"}
+    assert set(before) == {"data.mdb", "seal"}
 
 
 def test_a_lost_registry_is_made_anew_from_addresses_that_must_be_recovered_too(root: Path) -> None:

@@ -30,6 +30,8 @@ BLOCKS = 10
 TOUCHES = 20_000
 # More than any store keeps open: from here on memory must stay as it is.
 _WARM = 1_000
+# Up to which size everything is checked, too.
+_CHECKED = 10_000
 _KEY = "agent.profile.name"
 # Up to which size each one goes: more of the others takes long to make and says nothing new.
 CASES = {"pronto-full": SIZES[-1], "legacy-full": SIZES[1], "raw-full": SIZES[0], "sqlite-full": SIZES[0]}
@@ -165,6 +167,29 @@ class Visitor:
         self._estate.close()
 
 
+@dataclass
+class Auditor:
+    """An agent that checks a whole store."""
+
+    directory: str
+
+    def prepare(self) -> None:
+        """Open the store, not the addresses."""
+        self._store = pronto_lmdb.open(self.directory)
+
+    def run(self, _: float) -> Outcome:
+        """Check everything."""
+        begun = monotonic()
+        report = self._store.check()
+        if not report.ok:
+            raise WrongAnswer(f"A check finds {report.problems[0]}.")
+        return Outcome(array("q"), monotonic() - begun, figures={"total": memory_mb()})
+
+    def finish(self) -> None:
+        """Close the store."""
+        self._store.close()
+
+
 def run(run: Run) -> None:
     """Let every contender grow to a size, measure it, go on to the next size."""
     sizes, names = (SIZES, [*CASES]) if run.scale.complete else (SIZES[:1], ["pronto-full", "legacy-full"])
@@ -179,6 +204,8 @@ def run(run: Run) -> None:
             for name in growing:
                 _list(run, name, estates[name], size)
                 _touch(run, name, os.path.join(directory, name), size)
+            if "pronto-full" in estates and size <= _CHECKED:
+                _check(run, os.path.join(directory, "pronto-full"), size)
 
 
 def address(number: int) -> str:
@@ -205,6 +232,15 @@ def _create(run: Run, estates: dict[str, Estate], numbers: range) -> None:
     for name in estates:
         run.record(latency_row(NAME, "create", name, made[name], parameters))
         run.record(latency_row(NAME, "create by a first durable write", name, written[name], parameters))
+
+
+def _check(run: Run, directory: str, size: int) -> None:
+    """Check all addresses, in a process that has opened none of them; nothing else does this."""
+    with Agents() as agents:
+        outcome = agents.run([Auditor(directory)], 0)[0]
+    parameters = {"addresses": size}
+    run.record(figure_row(NAME, "check all", "pronto-full", "s", [outcome.elapsed], parameters))
+    run.record(figure_row(NAME, "memory after a check", "pronto-full", "MB", [outcome.figures["total"]], parameters))
 
 
 def _list(run: Run, name: str, addresses: Estate, size: int) -> None:

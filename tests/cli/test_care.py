@@ -202,3 +202,93 @@ def test_compact_of_an_address_in_use_is_busy(churned, root, pronto, in_another_
             REPOSITORY / "cli",
         )
     assert code == 5
+
+
+# -- repair ----------------------------------------------------------------------------------------------------------
+
+
+def test_check_repairs_if_asked_and_prints_what_it_did(root, damaged, pronto):
+    done = pronto("check", "--repair")
+    assert done.code == 0
+    assert all(line.startswith("repaired: ") for line in done.lines)
+    assert any("bob.default: base and journal were made anew" in line for line in done.lines)
+    assert pronto("check", "--deep") == (0, b"", f"No problems in {root}.\n")
+    with pronto_lmdb.open(root) as store:
+        assert store["bob"]["plan"] == 1
+
+
+def test_what_was_lost_is_a_problem_once(root, damaged, pronto):
+    (root / "addresses" / "bob.default" / "data.mdb").unlink()
+    done = pronto("check", "--repair", "--json")
+    assert done.code == 4
+    (lost,) = [json.loads(line) for line in done.lines if "problem" in json.loads(line)]
+    assert lost["address"] == "bob.default"
+    assert lost["problem"].startswith("lost: ")
+    assert pronto("check").code == 0
+
+
+def test_repairs_as_json_are_an_object_a_line(root, damaged, pronto):
+    lines = [json.loads(line) for line in pronto("check", "--repair", "--json").lines]
+    assert {tuple(line) for line in lines} == {("address", "repair")}
+
+
+def test_check_of_chosen_addresses(root, damaged, pronto):
+    assert pronto("check", "alice.research").code == 0
+    assert pronto("check", "alice.research", "bob").lines == [
+        f"bob.default: {root}/addresses/bob.default has no base, and 0 first journals."
+    ]
+    done = pronto("check", "nobody")
+    assert (done.code, done.out) == (1, b"")
+
+
+def test_rebuild_makes_data_files_anew(root, store, ok, pronto):
+    store["alice"]["plan"] = 1
+    store.close()
+    data = root / "addresses" / "alice.default" / "data.mdb"
+    before = data.stat().st_ino
+    done = pronto("check", "--rebuild", "alice")
+    assert (done.code, done.lines) == (0, ["repaired: alice.default: the data file was made anew"])
+    assert data.stat().st_ino != before
+
+
+def test_a_terminal_sees_how_far_a_check_has_come(store, pronto):
+    for name in "abcd":
+        store[name]["key"] = 1
+    done = pronto("check", typed="")
+    assert done.code == 0
+    assert "2/4" in done.err
+    assert "2/4" not in pronto("check", "-q", typed="").err
+
+
+# -- quotas ----------------------------------------------------------------------------------------------------------
+
+
+def test_quota_prints_the_limit(store, ok):
+    store.create("alice.research", max_bytes=100_000)
+    assert ok("address", "quota", "alice.research").text == "100000\n"
+    store.create("bob")
+    assert ok("address", "quota", "bob").out == b""
+    assert ok("address", "quota", "bob", "--json").json is None
+
+
+def test_quota_changes_the_limit_and_removes_it(store, pronto, ok):
+    store["alice"]["plan"] = 1
+    done = pronto("address", "quota", "alice", "200000")
+    assert (done.code, done.out, done.err) == (0, b"", "alice.default has a quota of 200,000 bytes now.\n")
+    assert ok("address", "info", "alice", "--json").json["max_bytes"] == 200_000
+    assert ok("stats", "-a", "alice", "--json").json["max_bytes"] == 200_000
+    assert pronto("address", "quota", "alice", "none").err == "alice.default has no quota now.\n"
+    assert store.info("alice").max_bytes is None
+
+
+@pytest.mark.parametrize(("limit", "code"), [("1000", 1), ("much", 64), ("-5", 64)])
+def test_an_impossible_quota_is_refused(store, pronto, limit, code):
+    store.create("alice")
+    assert pronto("address", "quota", "alice", limit).code == code
+    assert store.info("alice").max_bytes is None
+
+
+def test_the_quota_of_an_absent_address_is_a_silent_miss(store, pronto):
+    store.create("alice")
+    assert pronto("address", "quota", "alise") == (2, b"", "")
+    assert pronto("address", "quota", "alise", "100000").code == 1

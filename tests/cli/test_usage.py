@@ -67,7 +67,7 @@ def test_options_may_stand_between_arguments(store, ok):
         ["set", "a", "-5"], ["incr", "a", "much"], ["incr", "a", "1.5"], ["incr", "a", "-1.5"], ["incr", "--typo"],
         ["incr", "a", "--typo"], ["expire", "a"], ["expire", "a", "soon"], ["keys", "a", "b"], ["address"],
         ["address", "nope"], ["address", "create"], ["address", "rename", "a"], ["address", "durability"],
-        ["address", "durability", "a", "full", "b"], ["check", "alice"], ["config"], ["config", "set", "a"],
+        ["address", "durability", "a", "full", "b"], ["check", "--nope"], ["config"], ["config", "set", "a"],
         ["use", "a", "b"], ["version", "x"], ["help", "nope"], ["help", "address", "nope"],
         ["help", "--", "get", "k", "-a"],
         ["get", "a", "--timeout", "x"],

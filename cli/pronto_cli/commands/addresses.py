@@ -21,6 +21,7 @@ def register(app: typer.Typer) -> None:
     command(group, "undelete", "pronto address undelete alice.research --to alice.again")(_undelete)
     command(group, "rename", "pronto address rename alice.research alice.archive")(_rename)
     command(group, "durability", "pronto address durability alice.research normal")(_durability)
+    command(group, "quota", "pronto address quota alice.research 50000000")(_quota)
     command(group, "purge", "pronto address purge --older-than 86400 --yes")(_purge)
     app.add_typer(group)
     command(app, "use", "pronto use alice.research")(_use)
@@ -85,6 +86,17 @@ def _durability(
     A write that has succeeded survives the crash of any process. At the level full it survives a power loss, too. At
     normal a power loss may take the writes of the last second (the setting flush_interval). At off it may take
     everything: for scratch data.
+    """
+
+
+def _quota(
+    name: AddressArgument,
+    limit: Annotated[str | None, typer.Argument(metavar="BYTES", help="A number of bytes, or none.")] = None,
+) -> None:
+    """Print how many bytes the data file of an address may take, or change it. No output means no limit.
+
+    An address at its quota takes deletions only; its neighbours notice nothing. `stats` shows what is used. Exit code 2
+    if there is no such address to print.
     """
 
 

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from pronto_cli.commands.words import OptionalAddressArgument
-from pronto_cli.completion import complete_setting, complete_shell
+from pronto_cli.completion import complete_address, complete_setting, complete_shell
 from pronto_cli.grammar import Group, HelpCommand, command, epilog
 
 _Setting = Annotated[
@@ -21,7 +21,7 @@ _Setting = Annotated[
 def register(app: typer.Typer) -> None:
     """Add the commands of this module."""
     command(app, "stats", "pronto stats -a alice.research --json", "pronto stats --all")(_stats)
-    command(app, "check", "pronto check --deep")(_check)
+    command(app, "check", "pronto check --deep --repair")(_check)
     command(app, "compact", "pronto compact", "pronto compact alice.research --json")(_compact)
     command(app, "bench", "pronto bench --seconds 20")(_bench)
     command(app, "selftest", "pronto selftest", "pronto selftest --root /srv/agents --json")(_selftest)
@@ -50,14 +50,23 @@ def _stats(
 
 
 def _check(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="ADDRESS...", help="Look at these alone.", autocompletion=complete_address),
+    ] = None,
     deep: Annotated[
-        bool, typer.Option("--deep", help="Read every value, and compare with what a power loss would leave.")
+        bool, typer.Option("--deep", help="Also read every value and what a power loss would leave.")
+    ] = False,
+    repair: Annotated[bool, typer.Option("--repair", help="Repair what is found.")] = False,
+    rebuild: Annotated[
+        bool, typer.Option("--rebuild", help="Make the data files anew, and repair what else is found.")
     ] = False,
 ) -> None:
-    """Look for damage in all addresses and in the catalog. Exit code 4 if there is any.
+    """Look for damage in all addresses and in the catalog, and repair it if asked. Exit code 4 if any is left.
 
-    Prints one problem a line: the address and what is wrong, or the path where it is nobody's. With --json one object a
-    line. Nothing is repaired, and nobody has to wait.
+    Prints one problem a line: the address and what is wrong, or the path where it is nobody's; then what was repaired.
+    With --json one object a line. Nobody has to wait, except for an address that is being repaired. What a repair
+    cannot keep goes to the trash with a note; what was lost is a problem, once.
     """
 
 

@@ -42,6 +42,7 @@ HANDLERS = {
     "address undelete": ("addresses", "undelete"),
     "address rename": ("addresses", "rename"),
     "address durability": ("addresses", "durability"),
+    "address quota": ("addresses", "quota"),
     "address purge": ("addresses", "purge"),
     "use": ("addresses", "use"),
     "cursor set": ("cursors", "set_"),

@@ -140,6 +140,23 @@ def durability(line: Line, streams: Streams) -> int:
     return Exit.OK
 
 
+def quota(line: Line, streams: Streams) -> int:
+    """Print the quota of an address, or change it."""
+    address = Address.parse(line["name"])
+    with opened(line) as store:
+        if line["limit"] is None:
+            limit = _existing(store, address).max_bytes
+            if limit is not None or line.json:
+                print_value(line, streams, limit)
+            return Exit.OK
+        with _advised(address, store.addresses):
+            store.set_quota(address, None if line["limit"] == "none" else whole(line["limit"], "BYTES"))
+        info = store.info(address)
+    told = "no quota" if info.max_bytes is None else f"a quota of {info.max_bytes:,} bytes"
+    _announce(line, streams, info, f"{address} has {told} now.")
+    return Exit.OK
+
+
 def purge(line: Line, streams: Streams) -> int:
     """Remove deleted addresses for good, and print how many."""
     age = None if line["older_than"] is None else number(line["older_than"], "--older-than")

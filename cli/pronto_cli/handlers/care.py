@@ -12,6 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pronto_cli.line import Line
     from pronto_cli.streams import Streams
+    from pronto_lmdb.results import Problem
     from pronto_lmdb.store import Store
 
 
@@ -57,18 +58,30 @@ def _source(store: Store, name: str) -> str:
 
 
 def check(line: Line, streams: Streams) -> int:
-    """Print what is wrong in a store."""
+    """Print what is wrong in a store, and what was repaired."""
     with opened(line) as store:
-        report = store.check(deep=bool(line["deep"]))
-        for problem in report.problems:
-            address = None if problem.address is None else str(problem.address)
-            if line.json:
-                print_record(line, streams, {"address": address, "problem": problem.text})
-            else:
-                streams.line(" ".join(str(problem).splitlines()))  # paths may have any name
+        report = store.check(
+            bool(line["repair"]),
+            bool(line["deep"]),
+            addresses=line["names"] or None,
+            rebuild=bool(line["rebuild"]),
+            progress=streams.progress,
+        )
+        streams.end_progress()
+        for kind, found in (("problem", report.problems), ("repair", report.repairs)):
+            for item in found:
+                _print_finding(line, streams, kind, item)
         if report.ok:
             streams.note(f"No problems in {store.path}.")
     return Exit.OK if report.ok else Exit.CHECK_FAILED
+
+
+def _print_finding(line: Line, streams: Streams, kind: str, item: Problem) -> None:
+    if line.json:
+        print_record(line, streams, {"address": None if item.address is None else str(item.address), kind: item.text})
+    else:
+        text = " ".join(str(item).splitlines())  # paths may have any name
+        streams.line(text if kind == "problem" else f"repaired: {text}")
 
 
 def help_(line: Line, streams: Streams) -> int:
