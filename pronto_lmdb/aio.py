@@ -105,6 +105,7 @@ class Store:
     exists = in_worker(store.Store.exists)
     info = in_worker(store.Store.info)
     set_durability = in_worker(store.Store.set_durability)
+    set_quota = in_worker(store.Store.set_quota)
     rename = in_worker(store.Store.rename)
     delete = in_worker(store.Store.delete)
     undelete = in_worker(store.Store.undelete)
