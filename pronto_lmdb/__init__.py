@@ -40,7 +40,17 @@ from pronto_lmdb.view import View
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from pronto_lmdb.results import AddressInfo, DeletedAddress, Entry, Problem, Report, Stats
+    from pronto_lmdb.results import (
+        AddressInfo,
+        DeletedAddress,
+        Entry,
+        Problem,
+        Pruning,
+        Report,
+        Snapshot,
+        SnapshotContent,
+        Stats,
+    )
 
 __version__ = "0.1.0"
 
@@ -65,8 +75,11 @@ __all__ = [
     "MigrationError",
     "Problem",
     "ProntoError",
+    "Pruning",
     "ReadOnlyError",
     "Report",
+    "Snapshot",
+    "SnapshotContent",
     "SnapshotError",
     "Stats",
     "Store",
@@ -79,7 +92,9 @@ __all__ = [
     "open",
 ]
 
-_RESULTS = frozenset(["AddressInfo", "DeletedAddress", "Entry", "Problem", "Report", "Stats"])
+_RESULTS = frozenset(
+    ["AddressInfo", "DeletedAddress", "Entry", "Problem", "Pruning", "Report", "Snapshot", "SnapshotContent", "Stats"]
+)
 
 
 def __getattr__(name: str) -> object:

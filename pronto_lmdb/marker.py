@@ -58,7 +58,7 @@ def trust(directory: Directory) -> int:
     boot, file = boot_id(), directory.stat(DATA_FILE)
     if boot is None or file is None:
         return LOST
-    expected, found = _content(boot, file), directory.read(MARKER)
+    expected, found = marker_content(boot, file), directory.read(MARKER)
     if found == expected:
         return TRUSTED
     return DOUBTFUL if found == expected + _DOUBT else LOST
@@ -78,8 +78,9 @@ def mark(directory: Directory) -> None:
     """Vouch for the view in a directory, which is whole now."""
     boot, file = boot_id(), directory.stat(DATA_FILE)
     if boot is not None and file is not None:
-        directory.write(MARKER, _content(boot, file))
+        directory.write(MARKER, marker_content(boot, file))
 
 
-def _content(boot: str, file: object) -> bytes:
+def marker_content(boot: str, file: object) -> bytes:
+    """Return what the marker says that vouches for a data file, given what the system knows about it."""
     return f"{boot} {file.st_dev} {file.st_ino}\n".encode()  # type: ignore[attr-defined]

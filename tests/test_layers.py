@@ -26,7 +26,13 @@ LAYERS = {
     "open environments": ["home", "pool", "lookup"],
     "commit path": ["commit", "journaled_commit"],
     "keystore": ["moment", "reading", "changes", "writing", "view", "transaction", "keystore"],
-    "store": ["registry", "survey", "places", "lifecycle", "inspection", "checking", "address_verbs", "store"],
+    "store": [
+        "registry", "survey", "places", "staged", "lifecycle", "inspection", "checking", "installation", "copying",
+    ],
+    "snapshots": [
+        "glimpse", "manifest", "retention", "content", "snapshots", "taking", "restoring", "archive",
+    ],
+    "verbs": ["address_verbs", "snapshot_verbs", "store"],
     "public names": ["__init__"],
 }  # fmt: skip
 ORDER = [module for modules in LAYERS.values() for module in modules]
