@@ -36,6 +36,7 @@ from pronto_lmdb.keystore import Keystore
 from pronto_lmdb.store import Store, open  # noqa: A004 - the name of the contract, as in dbm and shelve
 from pronto_lmdb.transaction import Transaction
 from pronto_lmdb.values import Value
+from pronto_lmdb.version import __version__
 from pronto_lmdb.view import View
 
 TYPE_CHECKING = False
@@ -51,8 +52,6 @@ if TYPE_CHECKING:
         SnapshotContent,
         Stats,
     )
-
-__version__ = "0.1.0"
 
 __all__ = [
     "Address",

@@ -360,6 +360,6 @@ def _listed(addresses: Iterable[Address | str] | Address | str) -> list[Address]
 
 
 def _tool() -> str:
-    from pronto_lmdb import __version__
+    from pronto_lmdb.version import __version__
 
     return f"pronto-lmdb {__version__}"

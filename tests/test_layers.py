@@ -15,7 +15,7 @@ PACKAGE = Path(pronto_lmdb.__file__).parent
 LAYERS = {
     "pure values": [
         "errors", "clock", "address", "key", "values", "config", "record", "identity", "results", "layout",
-        "arguments", "journal_format",
+        "arguments", "journal_format", "version",
     ],
     "environment": [
         "allocator", "translation", "files", "data_files", "directory", "marker", "writer_lock", "environment",
