@@ -117,6 +117,13 @@ class Streams:
         """Write a line to standard error."""
         self._write_error(f"{text}\n")
 
+    def draw(self, text: str) -> bool:
+        """Write to standard error as it is, if that is a terminal and notes are wanted; tell whether it was."""
+        shown = self.notes and _is_terminal(self._stderr)
+        if shown:
+            self._write_error(text)
+        return shown
+
     def red(self, text: str) -> str:
         """Return text in red where standard error shows colours and nobody minds."""
         shown = _is_terminal(self._stderr) and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
