@@ -13,7 +13,7 @@ from mmap import ACCESS_READ, mmap
 
 from pronto_lmdb.errors import CorruptStoreError, SnapshotError
 from pronto_lmdb.journal_format import HEADER_SIZE, Header, encode_frame, frames
-from pronto_lmdb.record import IDENTITY, STATE
+from pronto_lmdb.record import FIRST_USER_KEY, IDENTITY, STATE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -147,7 +147,7 @@ class DataFile:
             SnapshotError: if anything in the file is not what belongs there.
 
         """
-        end = HEADER_SIZE
+        end, records = HEADER_SIZE, 0
         with self._content() as content:
             for frame in frames(content, self._header(content)):
                 end = frame.end
@@ -155,11 +155,12 @@ class DataFile:
                     for key, value in frame.changes():
                         if type(key) is not bytes or type(value) is not bytes or key == STATE:
                             raise self._malformed()
+                        records += key >= FIRST_USER_KEY
                         if key != IDENTITY:
                             yield key, value
                 except (ValueError, TypeError):
                     raise self._malformed() from None
-            if end != len(content):
+            if end != len(content) or records != self._entry.records:
                 raise self._malformed()
 
     def _content(self) -> memoryview:

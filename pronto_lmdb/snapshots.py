@@ -192,11 +192,14 @@ def read_manifest(path: str) -> Manifest:
     name = os.path.join(path, NAME)
     try:
         descriptor = os.open(name, UNTRUSTED)
-        with open(descriptor, "rb") as file:
+        try:
             found = os.fstat(descriptor)
             if not stat.S_ISREG(found.st_mode) or found.st_size > LARGEST:
                 raise SnapshotError(f"{name} is no manifest.", "Use another snapshot.")
-            return Manifest.decode(file.read(), name)
+            with open(descriptor, "rb", closefd=False) as file:
+                return Manifest.decode(file.read(), name)
+        finally:
+            os.close(descriptor)
     except FileNotFoundError as error:
         raise SnapshotError(f"{path} is no snapshot: it has no manifest.", _UNKNOWN) from error
     except OSError as error:
