@@ -1,4 +1,4 @@
-"""A process may die at any step of a backup, restore, copy or pruning: nothing half is seen, and all can be repeated."""
+"""A process may die at any step of a backup, restore, copy or pruning: nothing half is seen, all can be repeated."""
 
 from __future__ import annotations
 

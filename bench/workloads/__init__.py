@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from bench.workloads import (
     addresses,
+    backup,
     checkpoints,
     conversation,
     db_bench,
@@ -41,5 +42,6 @@ WORKLOADS: dict[str, Callable[[Run], None]] = {
         sizes,
         disk_use,
         checkpoints,
+        backup,
     )
 }
