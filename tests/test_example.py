@@ -140,7 +140,7 @@ def test_a_spoilt_agent_is_brought_back_and_another_is_forked(fleet, store):
     assert problems == []
     assert done.endswith("20 records; agent1.stdlib was spoilt and is restored")
     assert dict(store["agent1.stdlib"].items()) == before
-    assert fleet.fork(store, "agent1.stdlib") == ("agent1.stdlib was forked", [])
+    assert fleet.fork(store, "agent1.stdlib") == ("Memory of agent1.stdlib forked", [])
     assert not store.exists(fleet.FORK)
 
 
