@@ -43,13 +43,13 @@ def mark_of(path: str) -> str:
     """
     boot = boot_id()
     try:
-        descriptor = os.open(os.path.join(path, DATA_FILE), os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = os.open(f"{path}/{DATA_FILE}", os.O_RDONLY | os.O_CLOEXEC)
         try:
             found = os.fstat(descriptor)
             pages = os.pread(descriptor, PAGESIZE + _META, 0)
         finally:
             os.close(descriptor)
-        descriptor = os.open(os.path.join(path, MARKER), os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = os.open(f"{path}/{MARKER}", os.O_RDONLY | os.O_CLOEXEC)
         try:
             marker = os.read(descriptor, 4096)
         finally:

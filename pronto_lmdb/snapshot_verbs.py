@@ -73,12 +73,11 @@ class SnapshotVerbs(AddressVerbs):
             return self._pack(chosen, label, os.path.realpath(archive), named=named, progress=progress)
         place = self._snapshots(dest)
         with place.locked():
-            path = self._taken(place, chosen, label, workers or WORKERS, named=named, progress=progress)
-        snapshot = _described(path)
+            snapshot = self._taken(place, chosen, label, workers or WORKERS, named=named, progress=progress)
         if dest is not None and not self.readonly:
             from pronto_lmdb.snapshots import remember_elsewhere
 
-            remember_elsewhere(self._layout, snapshot.id, path)
+            remember_elsewhere(self._layout, snapshot.id, str(snapshot.path))
         return snapshot
 
     def snapshots(self, dest: Path | None = None) -> list[Snapshot]:
@@ -253,7 +252,8 @@ class SnapshotVerbs(AddressVerbs):
         """Return the addresses to take, and whether somebody named them."""
         if addresses is not None:
             return _listed(addresses), True
-        found = [info.address for info in self.addresses()]
+        self._ensure_catalog()
+        found = [Address.parse(placed.identity.address) for placed in self._placed(None)]
         if not found:
             raise SnapshotError(f"There is no address in {self.path} to take a snapshot of.", "Is that the right root?")
         return found, False
@@ -267,10 +267,10 @@ class SnapshotVerbs(AddressVerbs):
         *,
         named: bool,
         progress: Progress | None,
-    ) -> str:
-        """Take a snapshot and publish it; the lock of the place is held. Return its directory."""
+    ) -> Snapshot:
+        """Take a snapshot and publish it; the lock of the place is held."""
         from pronto_lmdb.manifest import Manifest
-        from pronto_lmdb.snapshots import NEW
+        from pronto_lmdb.snapshots import NEW, described
         from pronto_lmdb.taking import Taker
 
         known = place.ids()
@@ -281,8 +281,9 @@ class SnapshotVerbs(AddressVerbs):
             previous = place.path(known[-1]) if known else None
             taker = Taker(self._lookup, self._layout, built, previous, workers, progress)
             lines = taker.take(addresses, named=named)
-            taker.finish(Manifest(name, now, label, _tool(), lines))
-            return place.publish(built, name)
+            manifest = Manifest(name, now, label, _tool(), lines)
+            taker.finish(manifest)
+            return described(manifest, place.publish(built, name), addresses)
         except BaseException:
             from pronto_lmdb.files import remove_tree
 
@@ -314,7 +315,7 @@ class SnapshotVerbs(AddressVerbs):
             raise translated(error, file) from error
         try:
             place = Snapshots(scratch, self.timeout)
-            path = self._taken(place, addresses, label, WORKERS, named=named, progress=progress)
+            path = str(self._taken(place, addresses, label, WORKERS, named=named, progress=progress).path)
             pack(path, read_manifest(path), file)
         finally:
             remove_tree(scratch)

@@ -22,7 +22,7 @@ from pronto_lmdb.translation import translated
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from pronto_lmdb.layout import Layout
 
@@ -206,16 +206,24 @@ def read_manifest(path: str) -> Manifest:
         raise SnapshotError(f"{name} cannot be read: {error.strerror}.", "Use another snapshot.") from error
 
 
-def described(manifest: Manifest, path: str) -> Snapshot:
-    """Return what a user is told about a snapshot."""
+def described(manifest: Manifest, path: str, known: Iterable[Address] = ()) -> Snapshot:
+    """Return what a user is told about a snapshot.
+
+    Args:
+        manifest: of the snapshot.
+        path: where it lies.
+        known: addresses that need not be read from their texts again.
+
+    """
     from pathlib import Path
 
+    parsed = {str(address): address for address in known}
     try:
         return Snapshot(
             manifest.id,
             instant(manifest.created_at),
             manifest.label,
-            tuple(map(Address.parse, manifest.names())),
+            tuple(parsed.get(name) or Address.parse(name) for name in manifest.names()),
             sum(fields["records"] for _, fields in manifest.lines),
             sum(fields["bytes"] for _, fields in manifest.lines),
             Path(path),

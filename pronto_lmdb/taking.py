@@ -130,9 +130,9 @@ class Taker:
 
     def _linked(self, address: Address, line: Line) -> bool:
         name = data_file(address)
-        target = os.path.join(self._built, name)
+        target = f"{self._built}/{name}"
         try:
-            os.link(os.path.join(self._previous, name), target, follow_symlinks=False)
+            os.link(f"{self._previous}/{name}", target, follow_symlinks=False)
         except OSError:
             return False  # another file system, or one without links, or too many of them
         if os.stat(target).st_size == line[1]["bytes"]:

@@ -244,9 +244,8 @@ def fork(store: pronto_lmdb.Store, agent: str) -> tuple[str, list[str]]:
     store[FORK].clear()  # the experiment of the fork is its own affair
     apart = dict(store[agent].items()) == before
     store.delete(FORK)
-    return f"Memory of {agent} forked", [] if same and apart else [
-        f"the fork of {agent} is not like it, or not apart from it"
-    ]
+    problems = [] if same and apart else [f"the fork of {agent} is not like it, or not apart from it"]
+    return f"Memory of {agent} forked", problems
 
 
 def main() -> int:
