@@ -134,6 +134,40 @@ def test_a_restore_beside_writers_loses_nothing(root):
         assert store.check(deep=True).ok
 
 
+def read_on(root, stop, ready):
+    """Read an address that is always there, whatever is done to it."""
+    with pronto_lmdb.open(root) as store:
+        for number in count():
+            assert store["a"].get("k") in ("old", "new")
+            with pronto_lmdb.open(root, readonly=True) as other:
+                assert other["a"]["k"] in ("old", "new")
+            if number == 1:
+                ready.touch()
+            if stop.exists():
+                return
+
+
+def test_readers_see_what_was_or_what_is_restored_and_never_nothing(root):
+    stop, ready = root.parent / "stop", root.parent / "ready"
+    with pronto_lmdb.open(root) as store:
+        store["a"]["k"] = "old"
+        snapshot = store.backup()
+
+    def restore():
+        try:
+            with pronto_lmdb.open(root) as store:
+                while not ready.exists():
+                    time.sleep(0.001)
+                for _ in range(15):
+                    store["a"]["k"] = "new"
+                    store.restore(snapshot, "a", overwrite=True)
+                    assert store["a"]["k"] == "old"
+        finally:
+            stop.touch()
+
+    assert in_children([partial(read_on, root, stop, ready), restore]) == [0, 0]
+
+
 # -- the order of flushes and names ------------------------------------------------------------------------------------
 
 # The view is never flushed, nor what is only locked; nor does it say anything after a power loss.
