@@ -13,7 +13,7 @@ from gzip import BadGzipFile, GzipFile
 
 from pronto_lmdb.errors import SnapshotError
 from pronto_lmdb.files import PRIVATE_FILE, sync_directory
-from pronto_lmdb.manifest import LARGEST, NAME, Manifest
+from pronto_lmdb.manifest import LARGEST, NAME, DamagedSnapshotError, Manifest
 from pronto_lmdb.translation import translated
 
 TYPE_CHECKING = False
@@ -94,7 +94,7 @@ def unpack(file: str, place: str, wanted: Sequence[str] | None = None) -> None:
         with open(file, "rb") as raw, GzipFile(fileobj=raw) as packed:
             _unpack(packed, file, place, wanted)
     except (BadGzipFile, EOFError, zlib.error) as error:
-        raise SnapshotError(f"{file} is damaged, or no archive: {error}.", _HINT) from error
+        raise DamagedSnapshotError(f"{file} is damaged, or no archive: {error}.", _HINT) from error
     except OSError as error:
         raise translated(error, file) from error
 
@@ -105,19 +105,19 @@ def _unpack(packed: GzipFile, file: str, place: str, wanted: Sequence[str] | Non
         raise SnapshotError(f"{file} does not begin with a manifest.", _HINT)
     content = _read(packed, head.size, file)
     _skip(packed, -head.size % _BLOCK, file)
-    manifest = Manifest.decode(content, f"{file}: {head.name}")
+    manifest = _decoded(content, f"{file}: {head.name}")
     _write(os.path.join(place, NAME), iter([content]))
     for entry in manifest.entries():
         head = _next_head(packed, file)
         if head is None or head.name != f"{manifest.id}/{entry.file}" or head.size != entry.bytes:
-            raise SnapshotError(f"{file} does not hold what its manifest says.", _HINT)
+            raise DamagedSnapshotError(f"{file} does not hold what its manifest says.", _HINT)
         if wanted is None or entry.address in wanted:
             _write(os.path.join(place, entry.file), _pieces(packed, head.size, file))
         else:
             _skip(packed, head.size, file)
         _skip(packed, -head.size % _BLOCK, file)
     if packed.read(2 * _BLOCK) != bytes(2 * _BLOCK) or packed.read(1):
-        raise SnapshotError(f"{file} holds more than its manifest says.", _HINT)
+        raise DamagedSnapshotError(f"{file} holds more than its manifest says.", _HINT)
 
 
 def read_packed_manifest(file: str) -> Manifest:
@@ -133,11 +133,18 @@ def read_packed_manifest(file: str) -> Manifest:
             head = _next_head(packed, file)
             if head is None or head.name.rpartition("/")[2] != NAME or head.size > LARGEST:
                 raise SnapshotError(f"{file} does not begin with a manifest.", _HINT)
-            return Manifest.decode(_read(packed, head.size, file), f"{file}: {head.name}")
+            return _decoded(_read(packed, head.size, file), f"{file}: {head.name}")
     except (BadGzipFile, EOFError, zlib.error) as error:
-        raise SnapshotError(f"{file} is damaged, or no archive: {error}.", _HINT) from error
+        raise DamagedSnapshotError(f"{file} is damaged, or no archive: {error}.", _HINT) from error
     except OSError as error:
         raise translated(error, file) from error
+
+
+def _decoded(content: bytes, place: str) -> Manifest:
+    try:
+        return Manifest.decode(content, place)
+    except SnapshotError as error:  # it has the name of one: what was packed is not what comes out
+        raise DamagedSnapshotError(error.problem, error.hint) from error
 
 
 def _next_head(packed: GzipFile, file: str) -> tarfile.TarInfo | None:
@@ -148,9 +155,9 @@ def _next_head(packed: GzipFile, file: str) -> tarfile.TarInfo | None:
     try:
         head = tarfile.TarInfo.frombuf(block, "utf-8", "strict")
     except (tarfile.HeaderError, ValueError) as error:
-        raise SnapshotError(f"{file} is no archive: {error}.", _HINT) from error
+        raise DamagedSnapshotError(f"{file} is no archive: {error}.", _HINT) from error
     if head.type not in (tarfile.REGTYPE, tarfile.AREGTYPE) or head.size < 0:
-        raise SnapshotError(f"{file} holds {head.name!a:.80}, which is no plain file.", _HINT)
+        raise DamagedSnapshotError(f"{file} holds {head.name!a:.80}, which is no plain file.", _HINT)
     return head
 
 
@@ -167,7 +174,7 @@ def _pieces(packed: GzipFile, size: int, file: str) -> Iterator[bytes]:
     while size:
         piece = packed.read(min(size, _PIECE))
         if not piece:
-            raise SnapshotError(f"{file} ends too early.", _HINT)
+            raise DamagedSnapshotError(f"{file} ends too early.", _HINT)
         size -= len(piece)
         yield piece
 

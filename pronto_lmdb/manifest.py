@@ -38,8 +38,8 @@ _SUFFIX = ".journal"
 _HINT = "Use another snapshot."
 
 
-class DamagedManifestError(SnapshotError):
-    """There is a manifest, and it is not as it was written."""
+class DamagedSnapshotError(SnapshotError):
+    """There is a snapshot, and it is not as it was written."""
 
 
 class Entry:
@@ -187,7 +187,7 @@ class Manifest:
         What it says of each address is looked at when it is asked for.
 
         Raises:
-            DamagedManifestError: if its checksum does not fit.
+            DamagedSnapshotError: if its checksum does not fit.
             FormatVersionError: if a newer release wrote it.
             SnapshotError: if it is no manifest.
 
@@ -197,7 +197,7 @@ class Manifest:
         if not whole and not content.startswith(_BEGIN):
             raise SnapshotError(f"{place} is no manifest.", _HINT)
         if tail != _tail(begin):
-            raise DamagedManifestError(f"{place} is damaged: its checksum does not fit.", _HINT)
+            raise DamagedSnapshotError(f"{place} is damaged: its checksum does not fit.", _HINT)
         try:
             fields = json.loads(content)
             lines = content.decode().split("\n")[1:-3]

@@ -19,7 +19,6 @@ from pronto_lmdb.errors import (
 )
 from pronto_lmdb.identity import Identity, State
 from pronto_lmdb.inspection import entry_problems
-from pronto_lmdb.manifest import DamagedManifestError
 from pronto_lmdb.results import Problem, Report
 from pronto_lmdb.snapshots import read_manifest
 
@@ -45,13 +44,11 @@ def verify(place: str, progress: Progress | None, *, deep: bool) -> Report:
         deep: read every value, too, as restoring it would.
 
     Raises:
+        DamagedSnapshotError: if the manifest is damaged.
         SnapshotError: if there is no manifest to compare with.
 
     """
-    try:
-        manifest = read_manifest(place)
-    except DamagedManifestError as error:
-        return Report(ok=False, problems=[Problem(None, error.problem)])
+    manifest = read_manifest(place)
     problems = []
     names = manifest.names()
     for number, name in enumerate(names, 1):

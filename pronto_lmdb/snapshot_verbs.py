@@ -134,10 +134,15 @@ class SnapshotVerbs(AddressVerbs):
             SnapshotError: if there is no such snapshot, or no manifest to compare it with.
 
         """
+        from pronto_lmdb.manifest import DamagedSnapshotError
         from pronto_lmdb.restoring import verify
+        from pronto_lmdb.results import Problem, Report
 
-        with self._unpacked(self._find(snapshot), None) as place:
-            return verify(place, progress, deep=deep)
+        try:
+            with self._unpacked(self._find(snapshot), None) as place:
+                return verify(place, progress, deep=deep)
+        except DamagedSnapshotError as error:
+            return Report(ok=False, problems=[Problem(None, error.problem)])
 
     def restore(
         self,
@@ -216,6 +221,7 @@ class SnapshotVerbs(AddressVerbs):
         """
         from pronto_lmdb.results import Pruning, instant
         from pronto_lmdb.retention import Policy, kept
+        from pronto_lmdb.snapshots import forget_elsewhere
 
         policy = Policy(keep_last, keep_hourly, keep_daily, keep_weekly, keep_monthly, keep_within).checked()
         self._check_writable()
@@ -228,6 +234,8 @@ class SnapshotVerbs(AddressVerbs):
             removed = [item for item in found if item.id not in reasons]
             for item in [] if dry_run else removed:
                 place.remove(item.path.name)
+                if dest is not None:
+                    forget_elsewhere(self._layout, item.path.name)
         return Pruning([(item, reasons[item.id]) for item in found if item.id in reasons], removed)
 
     # -- what they share ---------------------------------------------------------------------------------------
@@ -250,13 +258,15 @@ class SnapshotVerbs(AddressVerbs):
 
     def _chosen(self, addresses: Iterable[Address | str] | Address | str | None) -> tuple[list[Address], bool]:
         """Return the addresses to take, and whether somebody named them."""
+        named = addresses is not None
         if addresses is not None:
-            return _listed(addresses), True
-        self._ensure_catalog()
-        found = [Address.parse(placed.identity.address) for placed in self._placed(None)]
+            found = _listed(addresses)
+        else:
+            self._ensure_catalog()
+            found = [Address.parse(placed.identity.address) for placed in self._placed(None)]
         if not found:
             raise SnapshotError(f"There is no address in {self.path} to take a snapshot of.", "Is that the right root?")
-        return found, False
+        return found, named
 
     def _taken(
         self,

@@ -107,7 +107,7 @@ class Snapshots:
         with pool.passing(self.place, DirectoryLock) as lock:
             lock.acquire(self._timeout)
             for name in os.listdir(self.place):
-                if name.startswith((NEW, GONE)):
+                if name.startswith((NEW, GONE)) and is_id(name.removeprefix(NEW).removeprefix(GONE)):
                     remove_tree(os.path.join(self.place, name))
             yield
 
@@ -180,11 +180,17 @@ def remember_elsewhere(layout: Layout, name: str, path: str) -> None:
     write_durably(os.path.join(layout.snapshots, name), path)
 
 
+def forget_elsewhere(layout: Layout, name: str) -> None:
+    """Remove the note of a snapshot that is gone."""
+    with suppress(FileNotFoundError, NotADirectoryError, IsADirectoryError):
+        os.unlink(os.path.join(layout.snapshots, name))
+
+
 def read_manifest(path: str) -> Manifest:
     """Return the manifest in the directory of a snapshot.
 
     Raises:
-        DamagedManifestError: if it is damaged.
+        DamagedSnapshotError: if it is damaged.
         FormatVersionError: if a newer release wrote it.
         SnapshotError: if there is none, or something else.
 

@@ -86,6 +86,8 @@ def test_a_snapshot_of_an_absent_address_is_an_error_and_leaves_nothing(filled, 
 def test_a_snapshot_of_nothing_is_an_error(store):
     with pytest.raises(SnapshotError):
         store.backup()
+    with pytest.raises(SnapshotError):
+        store.backup([])
 
 
 def test_what_is_written_afterwards_is_not_in_it(filled):
@@ -502,6 +504,15 @@ def test_prune_leaves_alone_what_it_does_not_know(filled, root):
     filled.backup()
     filled.prune(keep_last=1)
     assert len(os.listdir(root / "snapshots")) == 3
+
+
+def test_prune_elsewhere_forgets_what_it_removes(filled, root, tmp_path):
+    first, second = filled.backup(dest=tmp_path / "usb"), filled.backup(dest=tmp_path / "usb")
+    filled.prune(keep_last=1, dest=tmp_path / "usb")
+    assert filled.snapshots(tmp_path / "usb") == [second]
+    assert os.listdir(root / "snapshots") == [second.id]
+    with pytest.raises(SnapshotError):
+        filled.verify(first.id)
 
 
 def test_prune_where_there_is_nothing_makes_nothing(store, root):
