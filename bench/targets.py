@@ -255,7 +255,7 @@ TARGETS: list[Target | Limit] = [
     Slowdown(
         "10,000 addresses: hot backup",
         _FIRST_BACKUP,
-        Point("backup", "cp and sync of the snapshot", "disk", {"addresses": 10_000}),
+        Point("backup", "cp and sync of the addresses", "disk", {"addresses": 10_000}),
         2,
     ),
     Share(

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pronto_lmdb.layout import Layout
     from pronto_lmdb.lifecycle import Lifecycle
     from pronto_lmdb.lookup import Lookup
-    from pronto_lmdb.registry import Placed, Registry
+    from pronto_lmdb.registry import Registry
     from pronto_lmdb.results import AddressInfo, DeletedAddress
 
 
@@ -120,17 +120,12 @@ class AddressVerbs:
     def _listed(self, user: str | None) -> Iterator[AddressInfo]:
         from pronto_lmdb.results import AddressInfo
 
-        for placed in self._placed(user):
-            yield AddressInfo.from_identity(placed.identity, placed.path)
-
-    def _placed(self, user: str | None) -> Iterator[Placed]:
-        """Yield what the catalog says, sorted; a damaged one is made anew on the way."""
         self.check_open()
         last = None
         while True:
             try:
                 for placed in self._registry.addresses(user, after=last):
-                    yield placed
+                    yield AddressInfo.from_identity(placed.identity, placed.path)
                     self.check_open()
                     last = placed.identity.address
             except CorruptStoreError:

@@ -17,7 +17,7 @@ from pronto_lmdb.data_files import DATA_FILE
 from pronto_lmdb.directory import Directory
 from pronto_lmdb.errors import CorruptStoreError, FormatVersionError
 from pronto_lmdb.identity import LIVE, Identity, State
-from pronto_lmdb.marker import MARKER, TRUSTED, boot_id, marker_content, trust
+from pronto_lmdb.marker import TRUSTED, boot_id, marker_content, trust
 from pronto_lmdb.pool import pool
 from pronto_lmdb.record import IDENTITY, STATE
 
@@ -38,28 +38,25 @@ def mark_of(path: str) -> str:
     """Return what stands for the view in a directory: while it is the same, nothing was committed.
 
     Returns:
-        32 hex digits; nothing where the view cannot be trusted, or there is none.
+        32 hex digits; nothing where there is no view, or nothing that names the boot of the system.
 
     """
     boot = boot_id()
     try:
         descriptor = os.open(f"{path}/{DATA_FILE}", os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            found = os.fstat(descriptor)
-            pages = os.pread(descriptor, PAGESIZE + _META, 0)
-        finally:
-            os.close(descriptor)
-        descriptor = os.open(f"{path}/{MARKER}", os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            marker = os.read(descriptor, 4096)
-        finally:
-            os.close(descriptor)
     except OSError:
         return ""
-    if boot is None or len(pages) < PAGESIZE + _META or marker != marker_content(boot, found):
+    try:
+        found = os.fstat(descriptor)
+        pages = os.pread(descriptor, PAGESIZE + _META, 0)
+    except OSError:
         return ""
-    # The marker names boot, device and inode. An inode may be used again, for a file of another time.
-    seen = b"%b%d %b%b" % (marker, found.st_mtime_ns, pages[:_META], pages[PAGESIZE:])
+    finally:
+        os.close(descriptor)
+    if boot is None or len(pages) < PAGESIZE + _META:
+        return ""
+    # A view means nothing in another boot. And an inode may be used again, for a file of another time.
+    seen = b"%b%d %b%b" % (marker_content(boot, found), found.st_mtime_ns, pages[:_META], pages[PAGESIZE:])
     return blake2b(seen, digest_size=_MARK_SIZE).hexdigest()
 
 

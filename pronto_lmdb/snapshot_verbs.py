@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pronto_lmdb import clock
 from pronto_lmdb.address import Address
 from pronto_lmdb.address_verbs import AddressVerbs
-from pronto_lmdb.errors import InvalidValueError, SnapshotError
+from pronto_lmdb.errors import CorruptStoreError, InvalidValueError, SnapshotError
 from pronto_lmdb.values import is_encodable
 
 TYPE_CHECKING = False
@@ -263,7 +263,11 @@ class SnapshotVerbs(AddressVerbs):
             found = _listed(addresses)
         else:
             self._ensure_catalog()
-            found = [Address.parse(placed.identity.address) for placed in self._placed(None)]
+            try:
+                names = list(self._registry.names())
+            except CorruptStoreError:
+                names = [str(info.address) for info in self.addresses()]  # which makes it anew
+            found = [Address.parse(name) for name in names]
         if not found:
             raise SnapshotError(f"There is no address in {self.path} to take a snapshot of.", "Is that the right root?")
         return found, named
