@@ -239,3 +239,12 @@ def test_address_copy(filled, ok, pronto):
     )
     assert list(filled["bob"]) == ["hits", "plan"]
     assert pronto("address", "copy", "nobody", "x").code == 1
+
+
+def test_long_work_shows_a_bar_on_a_terminal_and_clears_it(filled, pronto, monkeypatch):
+    monkeypatch.setattr("pronto_cli.progress._PAUSE", 0)
+    shown = pronto("backup", typed="").err
+    assert f"Taking a snapshot [{'#' * 30}] 2/2" in shown
+    assert shown.partition("2/2")[2].startswith("\r ")
+    assert "[#" not in pronto("backup").err
+    assert "[#" not in pronto("backup", "-q", typed="").err
