@@ -104,7 +104,7 @@ def test_what_is_nearly_right_gets_a_suggestion(pronto, words, suggestion):
 @pytest.mark.parametrize(
     "name",
     ["copy", "batch", "projects", "namespaces", "nss", "cursor", "create-cache", "stream", "import", "export",
-     "restore", "compact", "migrate", "selftest"],
+     "compact", "migrate", "selftest"],
 )  # fmt: skip
 def test_a_command_that_is_not_built_is_unknown(pronto, name):
     assert pronto(name).code == 64
