@@ -268,7 +268,7 @@ class Lifecycle:
             target = self._layout.home(to)
             if not self._layout.is_inside(newest.path):
                 target = newest.path.rpartition(TRASH_MARK)[0]
-                if os.path.lexists(target):  # whatever has replaced it
+                if to != address and os.path.lexists(target):  # whatever has replaced it
                     target = f"{target}-{newest.identity.id[:8]}"
             refuse_occupied(target)
             with self._noted(
