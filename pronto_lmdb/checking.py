@@ -22,6 +22,7 @@ from pronto_lmdb.inspection import damaged_files, inspect
 from pronto_lmdb.pool import pool
 from pronto_lmdb.registry import Placed
 from pronto_lmdb.results import Problem, Report
+from pronto_lmdb.staged import is_in_use, is_staged
 from pronto_lmdb.survey import Survey
 from pronto_lmdb.translation import translated
 
@@ -214,8 +215,9 @@ class Checker:
         # A note without its final name was never finished: nothing had begun.
         with suppress(FileNotFoundError):
             for name in os.listdir(self._layout.pending):
-                if not name.endswith(".tmp"):
-                    yield Problem(None, f"{os.path.join(self._layout.pending, name)}: an operation was not finished")
+                path = os.path.join(self._layout.pending, name)
+                if not name.endswith(".tmp") and not (is_staged(path) and is_in_use(path)):
+                    yield Problem(None, f"{path}: an operation was not finished")
 
     # -- doubts ------------------------------------------------------------------------------------------------
 

@@ -127,7 +127,7 @@ def _inspected(environment: Environment, txn: lmdb.Transaction[bytes], *, deep: 
         return state, [problem]
     if not identity.address:
         return state, []  # the entries of the registry are another matter
-    found = list(_entry_problems(txn, state, deep=deep))
+    found = list(entry_problems(txn, state, deep=deep))
     if isinstance(environment, JournaledEnvironment):
         found += _agreement_problems(environment, identity, state)
         if state.level != OFF:  # where nothing is promised of the journal
@@ -146,7 +146,8 @@ def _structural_problem(environment: Environment) -> str | None:
 # -- entries and counters --------------------------------------------------------------------------------------------
 
 
-def _entry_problems(txn: lmdb.Transaction[bytes], state: State, *, deep: bool) -> Iterator[str]:
+def entry_problems(txn: lmdb.Transaction[bytes], state: State, *, deep: bool) -> Iterator[str]:
+    """Yield what is wrong with the entries of a keystore and the counters in its state; deep reads every value."""
     tally = _Tally()
     expiring = namespaces = records = 0
     for key, stored in txn.cursor():

@@ -58,7 +58,7 @@ def trust(directory: Directory) -> int:
     boot, file = boot_id(), directory.stat(DATA_FILE)
     if boot is None or file is None:
         return LOST
-    expected, found = _content(boot, file), directory.read(MARKER)
+    expected, found = marker_content(boot, file), directory.read(MARKER)
     if found == expected:
         return TRUSTED
     return DOUBTFUL if found == expected + _DOUBT else LOST
@@ -84,14 +84,15 @@ def mark(directory: Directory, inside: str = "") -> None:
     """
     boot, file = boot_id(), directory.stat(inside + DATA_FILE)
     if boot is not None and file is not None:
-        directory.write(inside + MARKER, _content(boot, file))
+        directory.write(inside + MARKER, marker_content(boot, file))
 
 
 def fits(directory: Directory, marker: str) -> bool:
     """Tell whether a marker, wherever it lies, vouches for the view that a directory has now."""
     boot, file, content = boot_id(), directory.stat(DATA_FILE), directory.read(marker)
-    return boot is not None and file is not None and content == _content(boot, file)
+    return boot is not None and file is not None and content == marker_content(boot, file)
 
 
-def _content(boot: str, file: object) -> bytes:
+def marker_content(boot: str, file: object) -> bytes:
+    """Return what the marker says that vouches for a data file, given what the system knows about it."""
     return f"{boot} {file.st_dev} {file.st_ino}\n".encode()  # type: ignore[attr-defined]
