@@ -151,6 +151,15 @@ class Slowdown(Target):
 
 
 @dataclass(frozen=True)
+class Share(Slowdown):
+    """``ours`` must take at most a part of the time that another case of the same contender takes."""
+
+    @property
+    def _basis(self) -> str:
+        return self.theirs.case
+
+
+@dataclass(frozen=True)
 class OwnSlowdown(Slowdown):
     """A slowdown of which the share is taken out that another contender suffers as well.
 
@@ -199,6 +208,7 @@ _OTHER_COMMANDS = (
 )  # fmt: skip
 _MOST_ADDRESSES = 100_000
 _BESIDE = "p99 of a get beside 8 flat-out writers"
+_FIRST_BACKUP = _full("backup", "first backup", addresses=10_000)
 _ALONE = _full("neighbour", "get, p99", neighbours=0)
 
 TARGETS: list[Target | Limit] = [
@@ -268,5 +278,17 @@ TARGETS: list[Target | Limit] = [
     *(
         Slowdown(f"`pronto {command}` from a shell", Point("start-up", command, "pronto"), _PYTHON, 20)
         for command in _OTHER_COMMANDS
+    ),
+    Slowdown(
+        "10,000 addresses: hot backup",
+        _FIRST_BACKUP,
+        Point("backup", "cp and sync of the addresses", "disk", {"addresses": 10_000}),
+        2,
+    ),
+    Share(
+        "10,000 addresses: a second backup, 1 % changed",
+        _full("backup", "second backup, 1 % changed", addresses=10_000),
+        _FIRST_BACKUP,
+        0.05,
     ),
 ]

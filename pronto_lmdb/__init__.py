@@ -36,14 +36,24 @@ from pronto_lmdb.keystore import Keystore
 from pronto_lmdb.store import Store, open  # noqa: A004 - the name of the contract, as in dbm and shelve
 from pronto_lmdb.transaction import Transaction
 from pronto_lmdb.values import Value
+from pronto_lmdb.version import __version__
 from pronto_lmdb.view import View
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pronto_lmdb import aio, migration
-    from pronto_lmdb.results import AddressInfo, Compaction, DeletedAddress, Entry, Problem, Report, Stats
-
-__version__ = "0.1.0"
+    from pronto_lmdb.results import (
+        AddressInfo,
+        Compaction,
+        DeletedAddress,
+        Entry,
+        Problem,
+        Pruning,
+        Report,
+        Snapshot,
+        SnapshotContent,
+        Stats,
+    )
 
 __all__ = [
     "Address",
@@ -67,8 +77,11 @@ __all__ = [
     "MigrationError",
     "Problem",
     "ProntoError",
+    "Pruning",
     "ReadOnlyError",
     "Report",
+    "Snapshot",
+    "SnapshotContent",
     "SnapshotError",
     "Stats",
     "Store",
@@ -85,7 +98,20 @@ __all__ = [
 
 # Imported when somebody asks for them: asyncio alone takes as long as everything else together.
 _MODULES = frozenset(["aio", "migration"])
-_RESULTS = frozenset(["AddressInfo", "Compaction", "DeletedAddress", "Entry", "Problem", "Report", "Stats"])
+_RESULTS = frozenset(
+    [
+        "AddressInfo",
+        "Compaction",
+        "DeletedAddress",
+        "Entry",
+        "Problem",
+        "Pruning",
+        "Report",
+        "Snapshot",
+        "SnapshotContent",
+        "Stats",
+    ]
+)
 
 
 def __getattr__(name: str) -> object:

@@ -13,6 +13,7 @@ from pronto_lmdb.environment import StaleEnvironment
 from pronto_lmdb.errors import AddressExistsError, AddressNotFoundError, CorruptStoreError, ReadOnlyError
 from pronto_lmdb.identity import Identity
 from pronto_lmdb.journaled import JournaledEnvironment
+from pronto_lmdb.key import encode_bound
 from pronto_lmdb.pool import pool
 from pronto_lmdb.reading import MICROSECONDS
 
@@ -179,6 +180,32 @@ class AddressVerbs:
         max_bytes = checked_quota(max_bytes)
         self._require_root(Address.of(address))
         self._lifecycle.set_quota(Address.of(address), max_bytes)
+
+    def copy(
+        self, src: Address | str, dst: Address | str, *, overwrite: bool = False, prefix: str | None = None
+    ) -> AddressInfo:
+        """Copy an address as of one moment, while both are in use: values, TTLs, and the TTLs of namespaces.
+
+        Args:
+            src: what to copy.
+            dst: the name of the copy.
+            overwrite: whether an address of that name may be replaced; it goes to the trash as a whole.
+            prefix: only the keys that begin with this.
+
+        Raises:
+            AddressNotFoundError: if there is no address to copy.
+            AddressExistsError: if the name is taken; nothing is changed then.
+
+        """
+        from pronto_lmdb.copying import copy_address
+        from pronto_lmdb.installation import Installation
+
+        source, target, start = Address.of(src), Address.of(dst), encode_bound(prefix or "")
+        self._check_writable()
+        self._require_root(source)
+        installation = Installation(self._layout, self._lookup, self._registry, self._owner, self.timeout)
+        copy_address(installation, self._lookup, source, target, start, overwrite=overwrite)
+        return self.info(target)
 
     def rename(self, address: Address | str, to: Address | str) -> None:
         """Give an address another name.

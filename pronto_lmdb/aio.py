@@ -113,6 +113,15 @@ class Store:
     purge = in_worker(store.Store.purge)
     rebuild_registry = in_worker(store.Store.rebuild_registry)
     check = in_worker(store.Store.check)
+    compact = in_worker(store.Store.compact)
+    copy = in_worker(store.Store.copy)
+    backup = in_worker(store.Store.backup)
+    snapshots = in_worker(store.Store.snapshots)
+    snapshot = in_worker(store.Store.snapshot)
+    contents = in_worker(store.Store.contents)
+    verify = in_worker(store.Store.verify)
+    restore = in_worker(store.Store.restore)
+    prune = in_worker(store.Store.prune)
 
     async def addresses(self, user: str | None = None) -> AsyncIterator[AddressInfo]:
         """Yield all addresses, or those of one user, sorted by the bytes of their text."""

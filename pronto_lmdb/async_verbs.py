@@ -165,6 +165,14 @@ class AsyncReads:
         """Return the number of the last commit; 0 where nothing was ever written. It never runs backwards."""
         return await self._read(lambda moment: moment.state.revision, 0)
 
+    async def projects(self) -> list[str]:
+        """Return the projects that have live keys, by the convention of :class:`Key`, in byte order."""
+        return await self._run(self._sync.projects)
+
+    async def namespaces(self, project: str | None = None) -> list[tuple[str, str]]:
+        """Return the (project, namespace) pairs that have live keys, or those of one project, in byte order."""
+        return await self._run(self._sync.namespaces, project)
+
     async def namespace_ttls(self) -> dict[str, float]:
         """Return the default TTLs in seconds of the namespaces that have one."""
         return await self._run(self._sync.namespace_ttls)

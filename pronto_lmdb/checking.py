@@ -25,6 +25,7 @@ from pronto_lmdb.journaled import is_journaled
 from pronto_lmdb.pool import pool
 from pronto_lmdb.registry import Placed
 from pronto_lmdb.results import Problem, Report
+from pronto_lmdb.staged import is_in_use, is_staged
 from pronto_lmdb.survey import Survey, links
 from pronto_lmdb.translation import translated
 
@@ -322,8 +323,9 @@ class Checker:
         # A note without its final name was never finished: nothing had begun.
         with suppress(FileNotFoundError):
             for name in os.listdir(self._layout.pending):
-                if not name.endswith(".tmp"):
-                    yield Problem(None, f"{os.path.join(self._layout.pending, name)}: an operation was not finished")
+                path = os.path.join(self._layout.pending, name)
+                if not name.endswith(".tmp") and not (is_staged(path) and is_in_use(path)):
+                    yield Problem(None, f"{path}: an operation was not finished")
 
     # -- doubts ------------------------------------------------------------------------------------------------
 

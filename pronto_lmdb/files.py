@@ -278,3 +278,27 @@ class FileLock:
             if isinstance(error, PermissionError) and not isinstance(problem, ReadOnlyError):
                 problem = ReadOnlyError(f"{self.path} cannot be written.", "Check its owner and permissions.")
             raise problem from error
+
+
+class DirectoryLock(FileLock):
+    """The same, on a directory itself.
+
+    Args:
+        path: the directory.
+
+    """
+
+    __slots__ = ()
+
+    def open(self) -> None:
+        """Open the directory.
+
+        Raises:
+            ReadOnlyError, StoreFullError: where the system refuses.
+
+        """
+        if self.descriptor < 0:
+            try:
+                self.descriptor = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            except OSError as error:
+                raise translated(error, self.path) from error

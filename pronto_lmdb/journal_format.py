@@ -161,7 +161,14 @@ class Frame:
 
     def changes(self) -> Iterator[Change]:
         """Yield keys and their new entries in order; ``None`` removes one."""
-        unpacker = Unpacker(max_buffer_size=_LARGEST_PIECE, use_list=False)
+        unpacker = Unpacker(
+            max_buffer_size=_LARGEST_PIECE,
+            use_list=False,
+            # What nobody wrote is refused before room is made for it.
+            max_array_len=_CHANGES_EACH,
+            max_map_len=0,
+            max_ext_len=0,
+        )
         for at in range(0, len(self._changes), _FED_EACH):
             unpacker.feed(self._changes[at : at + _FED_EACH])
             for piece in unpacker:

@@ -43,6 +43,7 @@ from pronto_lmdb.pool import pool
 from pronto_lmdb.record import IDENTITY
 from pronto_lmdb.registry import Placed, Registry, Trashed, legible_settings
 from pronto_lmdb.reserve import Reserve
+from pronto_lmdb.staged import is_staged, sweep_staged
 from pronto_lmdb.survey import REGISTRY_ASIDE, TRASH_MARK, Survey
 
 TYPE_CHECKING = False
@@ -154,8 +155,11 @@ class Lifecycle:
     def _resume(self) -> None:
         with os.scandir(self._layout.pending) as notes:
             paths = [note.path for note in notes]
-        for path in paths:
-            if os.path.isdir(path):
+        # Notes first: what they name lies in the directories.
+        for path in sorted(paths, key=os.path.isdir):
+            if is_staged(path):
+                sweep_staged(path)
+            elif os.path.isdir(path):
                 self._finish_creation(path)
             else:
                 # One without its final name was never finished: nothing had begun.
@@ -169,6 +173,9 @@ class Lifecycle:
     def _finish(self, note: dict[str, Any]) -> None:
         if note["operation"] == "create":
             self._finish_creation(note["built"])
+        elif note["operation"] == "replace":
+            if self.is_begun(note):
+                self.finish_replacing(note)
         elif not any(os.path.isdir(note[place]) for place in ("source", "target")):
             self.rebuild_registry()  # somebody removed the directory itself: there is nothing left to finish
         elif self._generation(note) != note["generation"]:
@@ -263,10 +270,7 @@ class Lifecycle:
 
     def _delete(self, address: Address) -> str:
         placed = self._existing(address)
-        trash_id = f"{self._next_deletion():016d}-{placed.identity.id[:8]}"
-        target = os.path.join(self._layout.trash, trash_id)
-        if not self._layout.is_inside(placed.path):
-            target = f"{placed.path}{TRASH_MARK}{trash_id}"  # a rename cannot cross file systems
+        trash_id, target = self._place_in_trash(placed)
 
         def delete() -> None:
             with self._noted(
@@ -276,6 +280,13 @@ class Lifecycle:
 
         self._despite_full_disk(delete)
         return trash_id
+
+    def _place_in_trash(self, placed: Placed) -> tuple[str, str]:
+        """Return the id and the directory that a keystore gets in the trash."""
+        trash_id = f"{self._next_deletion():016d}-{placed.identity.id[:8]}"
+        if self._layout.is_inside(placed.path):
+            return trash_id, os.path.join(self._layout.trash, trash_id)
+        return trash_id, f"{placed.path}{TRASH_MARK}{trash_id}"  # a rename cannot cross file systems
 
     def _next_deletion(self) -> int:
         """Return a number greater than those of all deletions before, even if the clock was set back."""
@@ -311,6 +322,8 @@ class Lifecycle:
             target = self._layout.home(to)
             if not self._layout.is_inside(newest.path):
                 target = newest.path.rpartition(TRASH_MARK)[0]
+                if to != address and os.path.lexists(target):  # whatever has replaced it
+                    target = f"{target}-{newest.identity.id[:8]}"
             refuse_occupied(target)
             with self._noted(
                 operation="undelete",
@@ -335,6 +348,21 @@ class Lifecycle:
 
         self._registry.change(record)
         self._places.forget_deleted(note["trash_id"])
+
+    # -- replace -----------------------------------------------------------------------------------------------
+
+    def is_begun(self, note: dict[str, Any]) -> bool:
+        """Tell whether the first commit of a replacement has happened: before that, nothing has."""
+        found = pool.describe(note["home"], self._owner)
+        return found is None or (found[0].id, found[1].generation) != (note["replaced"], note["generation"])
+
+    def finish_replacing(self, note: dict[str, Any]) -> None:
+        """Move a keystore to the trash, unless it lies there already, and a finished one to its place."""
+        found = pool.describe(note["home"], self._owner)
+        at_home = found is not None and found[0].id == note["replaced"]
+        replaced = note["home"] if at_home else note["trash"]
+        self._finish_delete({**note, "source": replaced, "target": note["trash"]})
+        self._finish_undelete({**note, "source": note["built"], "target": note["home"], "trash_id": note["id"]})
 
     # -- rename ------------------------------------------------------------------------------------------------
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+from time import monotonic, sleep
 
-from pronto_lmdb.errors import CorruptStoreError
+from pronto_lmdb.errors import CorruptStoreError, LockTimeoutError, ReadOnlyError
 from pronto_lmdb.files import read_text
 from pronto_lmdb.pool import ForeignHomeError, pool
 from pronto_lmdb.translation import translated
@@ -14,6 +15,12 @@ if TYPE_CHECKING:
     from pronto_lmdb.address import Address
     from pronto_lmdb.home import Home
     from pronto_lmdb.layout import Layout
+
+
+# What is in every note of a replacement.
+_REPLACE = '"replace"'
+_PAUSE = 1e-3
+_PATIENCE = 10.0
 
 
 class Lookup:
@@ -32,8 +39,23 @@ class Lookup:
     def find(self, address: Address) -> Home | None:
         """Return the open home of an address, or ``None`` where it does not exist.
 
-        It lies in its usual place, or where a small file says; the registry is not needed to find it.
+        It lies in its usual place, or where a small file says; the registry is not needed to find it. While it is being
+        replaced, there is nothing in its place for an instant: that is waited for.
         """
+        home = self._found(address)
+        deadline = 0.0
+        while home is None:
+            waits = self._is_being_replaced(address)
+            home = self._found(address)  # once more in any case: the replacement may just have ended
+            if not waits:
+                break
+            deadline = deadline or monotonic() + _PATIENCE
+            if monotonic() >= deadline:
+                break
+            sleep(_PAUSE)
+        return home
+
+    def _found(self, address: Address) -> Home | None:
         try:
             return self._open_placed(address)
         except ForeignHomeError:
@@ -55,6 +77,34 @@ class Lookup:
                 raise CorruptStoreError(f"{address} lies in {path}, which is missing.", "Is that disk mounted?")
             return None  # deleted between two looks
         return home
+
+    def _is_being_replaced(self, address: Address) -> bool:
+        """Tell whether somebody who is alive is about to put another keystore into the place of an address."""
+        if not self.is_pending():
+            return False
+        with os.scandir(self._layout.pending) as notes:
+            paths = [note.path for note in notes if note.name.endswith(".json")]
+        return any(self._replaces(path, address) for path in paths) and self._is_at_work()
+
+    @staticmethod
+    def _replaces(path: str, address: Address) -> bool:
+        text = read_text(path)
+        if text is None or _REPLACE not in text:
+            return False
+        from json import loads  # seldom needed: it would cost every command 5 ms
+
+        note = loads(text)
+        return bool(note["operation"] == "replace" and note["address"] == str(address))
+
+    def _is_at_work(self) -> bool:
+        try:
+            with pool.passing(self._layout.lifecycle_lock) as lock:
+                lock.acquire(0)
+        except LockTimeoutError:
+            return True
+        except ReadOnlyError:
+            return False
+        return False
 
     def is_pending(self) -> bool:
         """Tell whether an operation has begun and not ended, here or in another process, alive or dead."""

@@ -65,7 +65,7 @@ def trust(directory: Directory) -> int:
     boot, file = boot_id(), directory.stat(DATA_FILE)
     if boot is None or file is None:
         return LOST
-    expected, found = _content(boot, file), directory.read(MARKER)
+    expected, found = marker_content(boot, file), directory.read(MARKER)
     if found is None or not found.startswith(expected):
         return LOST
     rest = found[len(expected) :]
@@ -79,7 +79,7 @@ def is_of_this_boot(directory: Directory) -> bool:
     boot, file, found = boot_id(), directory.stat(DATA_FILE), directory.read(MARKER)
     if boot is None or found is None:
         return False
-    return found.startswith(f"{boot} ".encode() if file is None else _content(boot, file))
+    return found.startswith(f"{boot} ".encode() if file is None else marker_content(boot, file))
 
 
 def condemn(directory: Directory) -> None:
@@ -103,7 +103,7 @@ def mark(directory: Directory) -> None:
     """Vouch for the view in a directory, which is whole now; nobody else is inside."""
     boot, file = boot_id(), directory.stat(DATA_FILE)
     if boot is not None and file is not None:
-        directory.write(MARKER, _content(boot, file) + seal_of(file))
+        directory.write(MARKER, marker_content(boot, file) + seal_of(file))
 
 
 def mark_next(directory: Directory, inside: str) -> None:
@@ -116,13 +116,13 @@ def mark_next(directory: Directory, inside: str) -> None:
     """
     boot, file = boot_id(), directory.stat(inside + DATA_FILE)
     if boot is not None and file is not None:
-        directory.write(inside + MARKER, _content(boot, file))
+        directory.write(inside + MARKER, marker_content(boot, file))
 
 
 def fits(directory: Directory, marker: str) -> bool:
     """Tell whether a marker, wherever it lies, vouches for the view that a directory has now."""
     boot, file, content = boot_id(), directory.stat(DATA_FILE), directory.read(marker)
-    return boot is not None and file is not None and content == _content(boot, file)
+    return boot is not None and file is not None and content == marker_content(boot, file)
 
 
 def unseal(directory: Directory) -> None:
@@ -130,7 +130,7 @@ def unseal(directory: Directory) -> None:
     boot, file = boot_id(), directory.stat(DATA_FILE)
     if boot is None or file is None:
         return
-    content = _content(boot, file)
+    content = marker_content(boot, file)
     found = directory.read(MARKER)
     if found is not None and found == content + seal_of(file):
         descriptor = directory.open(MARKER, os.O_WRONLY)
@@ -143,14 +143,15 @@ def unseal(directory: Directory) -> None:
 def seal(directory: Directory) -> None:
     """Say that nobody changes the view of a directory any more; nobody is inside, and all that is said of it holds."""
     boot, file = boot_id(), directory.stat(DATA_FILE)
-    if boot is None or file is None or directory.read(MARKER) != _content(boot, file):
+    if boot is None or file is None or directory.read(MARKER) != marker_content(boot, file):
         return
     descriptor = directory.open(MARKER, os.O_WRONLY)
     try:
-        write_all(descriptor, seal_of(file), len(_content(boot, file)))
+        write_all(descriptor, seal_of(file), len(marker_content(boot, file)))
     finally:
         os.close(descriptor)
 
 
-def _content(boot: str, file: os.stat_result) -> bytes:
+def marker_content(boot: str, file: os.stat_result) -> bytes:
+    """Return how a marker begins that vouches for a data file, given what the system knows about it."""
     return f"{boot} {file.st_dev} {file.st_ino}\n".encode()

@@ -20,6 +20,7 @@ from pronto_lmdb.directory import Directory
 from pronto_lmdb.environment import StaleEnvironment
 from pronto_lmdb.errors import CorruptStoreError, LockTimeoutError, StoreFullError
 from pronto_lmdb.files import move
+from pronto_lmdb.forks import gate
 from pronto_lmdb.identity import DELETED, LIVE, OFF, Identity, State
 from pronto_lmdb.inspection import entry_problems
 from pronto_lmdb.journal import PREFIX
@@ -278,14 +279,15 @@ def _view(directory: Directory) -> State | None:
     """Return the state in a data file that is whole; ``None`` if it is not."""
     if directory.stat(DATA_FILE) is None or damage(directory.place(DATA_FILE)) is not None:
         return None
-    handle = lmdb.open(directory.place("."), readonly=True, lock=False, create=False)
-    try:
-        with handle.begin() as txn, suppress(CorruptStoreError):
-            Identity.decode(txn.get(IDENTITY), directory.path)
-            return State.read(txn, directory.path, txn.id())
-        return None
-    finally:
-        handle.close()
+    with gate.passed():
+        handle = lmdb.open(directory.place("."), readonly=True, lock=False, create=False)
+        try:
+            with handle.begin() as txn, suppress(CorruptStoreError):
+                Identity.decode(txn.get(IDENTITY), directory.path)
+                return State.read(txn, directory.path, txn.id())
+            return None
+        finally:
+            handle.close()
 
 
 def _is_better(directory: Directory, view: State | None, truth: State | None) -> bool:

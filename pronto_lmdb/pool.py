@@ -205,6 +205,13 @@ class Pool:
             if environment is not None:
                 self.discard(environment)
 
+    @contextmanager
+    def keeping_closed(self, path: str) -> Iterator[bool]:
+        """Let nobody in this process open anything for a moment; yield whether what is in a directory is closed."""
+        with self._lock:
+            file = identify(path)
+            yield file is not None and file not in self._open and file not in self._inherited
+
     def close_unowned(self, environment: Environment) -> None:
         """Close an environment whose last store was closed while a view was still open on it."""
         if not environment.owners:
@@ -233,9 +240,9 @@ class Pool:
                 self._open[file] = self._open.pop(file, environment)
 
     @contextmanager
-    def passing(self, path: str) -> Iterator[FileLock]:
-        """Yield a file lock, not held yet, that a fork's child will not keep; it is given back in the end."""
-        lock = FileLock(path)
+    def passing(self, path: str, kind: type[FileLock] = FileLock) -> Iterator[FileLock]:
+        """Yield a lock, not held yet, that a fork's child will not keep; it is given back in the end."""
+        lock = kind(path)
         self._passing_locks.add(lock)
         try:
             yield lock

@@ -106,13 +106,27 @@ class Registry:
 
         """
         prefix = b"" if user is None else address_key(str(Address(user)).removesuffix("default"))
-        keys = Range(prefix, None if after is None else address_key(after) + b"\0", None, reverse=False)
+        for _, stored in self._rows(
+            Range(prefix, None if after is None else address_key(after) + b"\0", None, reverse=False)
+        ):
+            yield self._decode(stored)
+
+    def names(self) -> Iterator[str]:
+        """Yield the texts of all addresses, sorted by their bytes; entries are read only where that is needed.
+
+        Raises:
+            CorruptStoreError: at an entry that cannot be read.
+
+        """
+        for key, stored in self._rows(Range(b"", None, None, reverse=False)):
+            yield key.decode() if key.isascii() else self._decode(stored).identity.address
+
+    def _rows(self, keys: Range) -> Iterator[tuple[bytes, bytes]]:
         while not keys.done:
             page = self._read(lambda moment: keys.next_records(moment, float("inf")), None)
             if page is None:
                 return
-            for _, stored in page:
-                yield self._decode(stored)
+            yield from page
 
     def put_in(self, commit: Commit, placed: Placed) -> None:
         """Catalog an address as part of a change."""

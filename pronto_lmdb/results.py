@@ -144,3 +144,48 @@ class Imported(NamedTuple):
     """Left out because they had expired."""
     bad: int
     """Refused: no JSON, or none that can be stored."""
+
+
+class Snapshot(NamedTuple):
+    """A copy of some addresses, each as of one moment."""
+
+    id: str
+    """Ids sort by time."""
+    created_at: datetime
+    label: str | None
+    addresses: tuple[Address, ...]
+    """Sorted by the bytes of their text."""
+    records: int
+    """In all of them, expired ones that were not swept included."""
+    bytes: int
+    """Of all data files; those that other snapshots have too are counted here as well."""
+    path: Path
+    """The directory, or the archive file."""
+    tool: str
+    """What wrote it."""
+
+
+class SnapshotContent(NamedTuple):
+    """What a snapshot holds of one address."""
+
+    address: Address
+    id: str
+    """Of the keystore that was copied."""
+    revision: int
+    """Of the last commit that it holds."""
+    records: int
+    bytes: int
+    checksum: str
+    """SHA-256 of the data file."""
+    durability: str
+    max_bytes: int | None
+    labels: dict[str, str]
+
+
+class Pruning(NamedTuple):
+    """What became of the snapshots in one place."""
+
+    kept: list[tuple[Snapshot, list[str]]]
+    """Each with the rules that keep it, oldest first."""
+    removed: list[Snapshot]
+    """Oldest first; with ``dry_run`` those that would be removed."""

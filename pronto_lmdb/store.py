@@ -7,7 +7,6 @@ from contextlib import suppress
 from itertools import count
 
 from pronto_lmdb.address import Address
-from pronto_lmdb.address_verbs import AddressVerbs
 from pronto_lmdb.arguments import checked_timeout
 from pronto_lmdb.config import SETTINGS, Config, checked, default_root
 from pronto_lmdb.errors import (
@@ -21,6 +20,7 @@ from pronto_lmdb.layout import Layout
 from pronto_lmdb.lookup import Lookup
 from pronto_lmdb.pool import pool
 from pronto_lmdb.registry import Registry
+from pronto_lmdb.snapshot_verbs import SnapshotVerbs
 from pronto_lmdb.values import is_encodable
 
 TYPE_CHECKING = False
@@ -64,7 +64,7 @@ def open(  # noqa: A001 - the name of the contract, as in dbm and shelve
     return Store(path, create=create, readonly=readonly, durability=durability, timeout=timeout)
 
 
-class Store(AddressVerbs):
+class Store(SnapshotVerbs):
     """All addresses below one root. Made by :func:`open`; threads may share it.
 
     ``store["alice.research"]`` is the keystore of an address. Addresses share nothing: there is no transaction

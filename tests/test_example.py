@@ -133,6 +133,23 @@ def test_files_that_do_not_parse_are_reported_and_not_fatal(fleet, store, tmp_pa
     assert list(store["agent1.stdlib"]) == ["stdlib.good.A", "stdlib.good.A.b"]
 
 
+def test_a_spoilt_agent_is_brought_back_and_another_is_forked(fleet, store):
+    store["agent1.stdlib"].update({str(number): number for number in range(20)})
+    before = dict(store["agent1.stdlib"].items())
+    done, problems = fleet.rewind(store, "agent1.stdlib")
+    assert problems == []
+    assert done.endswith("20 records; agent1.stdlib was spoilt and is restored")
+    assert dict(store["agent1.stdlib"].items()) == before
+    assert fleet.fork(store, "agent1.stdlib") == ("Memory of agent1.stdlib forked", [])
+    assert not store.exists(fleet.FORK)
+
+
+def test_a_restore_that_brings_back_something_else_fails_the_run(fleet, store, monkeypatch):
+    store["agent1.stdlib"].update({str(number): number for number in range(20)})
+    monkeypatch.setattr(type(store), "restore", lambda *_, **__: [])
+    assert fleet.rewind(store, "agent1.stdlib")[1] == ["agent1.stdlib is not what it was when the snapshot was taken"]
+
+
 def test_a_name_that_is_defined_twice_gives_two_records(fleet, tmp_path):
     source = tmp_path / "twice.py"
     source.write_text("def f(a, *, b=1):\n    'One.'\n    def g(): pass\ndef f(): pass\n")

@@ -445,7 +445,22 @@ def test_notes_have_the_fields_of_the_document(
             assert note.keys() == shown[kind].keys()
             for field, value in note.items():
                 assert shape(value, root, tmp_path) == shape(shown[kind][field], root, tmp_path)
-    assert sorted(shown) == ["create", "delete", "level", "rename", "undelete"]
+    assert sorted(shown) == ["create", "delete", "level", "rename", "replace", "undelete"]
+
+
+def test_the_note_of_a_replacement_has_the_fields_of_the_document(store: Store, notes: list[dict[str, Any]]) -> None:
+    shown = json.loads(blocks("json")["note.replace"])
+    store["alice"]["k"] = 1
+    store["bob"]["k"] = 2
+    replaced = store.info("bob").id
+    store.copy("alice", "bob", overwrite=True)
+    (note,) = notes
+    assert note.keys() == shown.keys()
+    assert (note["operation"], note["address"], note["replaced"]) == ("replace", "bob.default", replaced)
+    assert note["id"] == store.info("bob").id == os.path.basename(note["built"])
+    assert note["home"] == str(store.info("bob").path)
+    assert [note["trash"]] == [str(item.path) for item in store.trash()]
+    assert {name: type(value) for name, value in note.items()} == {name: type(value) for name, value in shown.items()}
 
 
 def shape(text: object, root: Path, tmp_path: Path) -> str:

@@ -15,7 +15,7 @@ PACKAGE = Path(pronto_lmdb.__file__).parent
 LAYERS = {
     "pure values": [
         "errors", "clock", "address", "key", "values", "config", "record", "identity", "results", "layout",
-        "arguments", "journal_format", "jsonform", "rows", "jsonlines",
+        "arguments", "journal_format", "jsonform", "rows", "jsonlines", "version",
     ],
     "environment": [
         "allocator", "translation", "holders", "forks", "files", "data_files", "salvage", "directory", "marker",
@@ -32,9 +32,13 @@ LAYERS = {
         "keystore", "exchange",
     ],
     "store": [
-        "registry", "survey", "places", "reserve", "lifecycle", "adoption", "inspection", "checking", "attic",
-        "reindex", "mending", "repairing", "address_verbs", "store",
+        "registry", "survey", "places", "reserve", "staged", "lifecycle", "adoption", "inspection", "checking",
+        "attic", "reindex", "mending", "repairing", "installation", "copying",
     ],
+    "snapshots": [
+        "glimpse", "manifest", "retention", "content", "snapshots", "taking", "restoring", "archive",
+    ],
+    "verbs": ["address_verbs", "snapshot_verbs", "store"],
     "migration": [
         "legacy_keys", "legacy_schema", "legacy_copy", "legacy_archive", "legacy_places", "legacy_database",
         "migration_rows", "migration_plan", "migration_sources", "migration_survey", "migration",

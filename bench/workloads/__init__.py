@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from bench.workloads import (
     addresses,
+    backup,
     checkpoints,
     conversation,
     db_bench,
@@ -45,5 +46,6 @@ WORKLOADS: dict[str, Callable[[Run], None]] = {
         disk_use,
         checkpoints,
         migration,
+        backup,
     )
 }

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 from typer.main import get_command
 
-from pronto_cli.commands import addresses, care, cursors, discovery, expiry, keys, migration, streams
+from pronto_cli.commands import addresses, backups, care, cursors, discovery, expiry, keys, migration, streams
 from pronto_cli.completion import complete_address
 from pronto_cli.exits import MEANINGS, UsageError
 from pronto_cli.grammar import Group, Shortcut, epilog, keep_as_typed
@@ -70,7 +70,7 @@ def application() -> Any:
     app = typer.Typer(cls=Group, rich_markup_mode=None, context_settings={"terminal_width": _WIDTH})
     examples = epilog('pronto set plan "draft two"', "pronto get plan", "pronto help set")
     app.callback(cls=Group, help=_HELP, epilog=examples)(_root)
-    for group in (keys, discovery, expiry, streams, addresses, cursors, migration, care):
+    for group in (keys, discovery, expiry, streams, addresses, cursors, backups, migration, care):
         group.register(app)
     return keep_as_typed(get_command(app))
 

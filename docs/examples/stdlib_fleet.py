@@ -6,7 +6,8 @@ Run it with ``make run``, or::
 
 Every agent is a process. It parses its share of the source files, writes one record per function and class into
 ``agentN.stdlib``, reads everything back, and answers a question about it. The parent then proves that no address
-holds a record of another agent. The exit status is 0 if everything is as it was written and where it belongs.
+holds a record of another agent. In the end it takes a snapshot of the fleet, spoils what one agent knows, brings it
+back, and forks another agent's memory. The exit status is 0 if everything is as it was written and where it belongs.
 """
 # ruff: noqa: T201 - a script that prints
 
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
 AGENTS = [f"agent{number}.stdlib" for number in range(1, 9)]
 REPORTS = "fleet.reports"
+FORK = "fork.stdlib"
 FUNCTION = (ast.FunctionDef, ast.AsyncFunctionDef)
 BLOCK = (ast.stmt, ast.excepthandler, ast.match_case)
 
@@ -220,6 +222,32 @@ def table(store: pronto_lmdb.Store, shares: dict[str, Share]) -> Iterator[str]:
     yield f"{len(unparsed)} files do not parse: {', '.join(unparsed)}" if unparsed else "All files parse"
 
 
+def rewind(store: pronto_lmdb.Store, spoilt: str) -> tuple[str, list[str]]:
+    """Take a snapshot, spoil the data of one agent, bring it back; return what was done and what went wrong."""
+    snapshot = store.backup(label="the fleet has finished")
+    before = dict(store[spoilt].items())
+    store[spoilt].update(dict.fromkeys(list(before)[::2], "spoilt"))
+    store[spoilt].delete_many(list(before)[::3])
+    store.restore(snapshot.id, spoilt, overwrite=True)  # what is replaced goes to the trash
+    problems = [str(problem) for problem in store.verify(snapshot.id).problems]
+    if dict(store[spoilt].items()) != before:
+        problems.append(f"{spoilt} is not what it was when the snapshot was taken")
+    done = f"Snapshot {snapshot.id}: {snapshot.records:,} records; {spoilt} was spoilt and is restored"
+    return done, problems
+
+
+def fork(store: pronto_lmdb.Store, agent: str) -> tuple[str, list[str]]:
+    """Give a copy of an agent's memory to another one; return what was done and what went wrong."""
+    before = dict(store[agent].items())
+    store.copy(agent, FORK, overwrite=True)
+    same = dict(store[FORK].items()) == before
+    store[FORK].clear()  # the experiment of the fork is its own affair
+    apart = dict(store[agent].items()) == before
+    store.delete(FORK)
+    problems = [] if same and apart else [f"the fork of {agent} is not like it, or not apart from it"]
+    return f"Memory of {agent} forked", problems
+
+
 def main() -> int:
     """Run the fleet, print the table, and return the exit status."""
     parser = argparse.ArgumentParser(description="Eight agents, eight addresses, one standard library.")
@@ -236,6 +264,9 @@ def main() -> int:
         with pronto_lmdb.open(root) as store:
             print(*table(store, shares), sep="\n")
             problems += foreign_records(store, shares) + miscounts(store, shares)
+            for done, found in (rewind(store, AGENTS[0]), fork(store, AGENTS[1])):
+                print(done)
+                problems += found
             held = sum(len(store[agent]) for agent in shares)
     print(*problems, sep="\n", file=sys.stderr, end="\n" if problems else "")
     print(f"{held:,} records in {len(shares)} addresses, {len(problems)} foreign, lost or misread")

@@ -16,6 +16,7 @@ from bench.targets import TARGETS, Limit
 from bench.workloads import (
     WORKLOADS,
     addresses,
+    backup,
     checkpoints,
     disk_use,
     fleet,
@@ -187,6 +188,24 @@ def test_the_room_of_an_address_is_what_the_disk_gives_it(tmp_path):
 # -- the run -----------------------------------------------------------------------------------------------------------
 
 
+def test_a_backup_is_measured_against_a_copy_and_beside_writers(tiny_run, tmp_path, monkeypatch):
+    monkeypatch.setattr(backup, "WRITERS", 2)
+    monkeypatch.setattr(backup, "ROUNDS", 1)
+    run = tiny_run("pronto-full")
+    WORKLOADS["backup"](run)
+    assert [(row.case, row.contender) for row in run.rows] == [
+        ("first backup", "pronto-full"),
+        ("cp and sync of the snapshot", "disk"),
+        ("cp and sync of the addresses", "disk"),
+        ("second backup, 1 % changed", "pronto-full"),
+        ("restore of one address", "pronto-full"),
+        ("put of 8 writers, p99", "pronto-full"),
+        ("put of 8 writers, p99", "pronto-full"),
+    ]
+    assert all(row.figure > 0 for row in run.rows)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_an_agent_that_fails_ends_the_run_with_its_traceback(tmp_path):
     with Agents() as agents, pytest.raises(AgentError, match=r"agent000001.main holds None instead of its own record"):
         agents.run([addresses.Visitor("pronto-full", str(tmp_path), [addresses.address(1)])], 0)
@@ -207,7 +226,7 @@ def test_every_target_names_contenders_that_exist():
     points = [target.ours for target in TARGETS] + [
         target.theirs for target in TARGETS if not isinstance(target, Limit)
     ]
-    assert {point.contender for point in points} <= {*CONTENDERS, "pronto", "python"}
+    assert {point.contender for point in points} <= {*CONTENDERS, "disk", "pronto", "python"}
     assert {point.workload for point in points} <= set(WORKLOADS)
 
 

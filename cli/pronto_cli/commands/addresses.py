@@ -20,6 +20,7 @@ def register(app: typer.Typer) -> None:
     command(group, "delete", "pronto address delete alice.research")(_delete)
     command(group, "undelete", "pronto address undelete alice.research --to alice.again")(_undelete)
     command(group, "rename", "pronto address rename alice.research alice.archive")(_rename)
+    command(group, "copy", "pronto address copy alice.research alice.fork")(_copy)
     command(group, "durability", "pronto address durability alice.research normal")(_durability)
     command(group, "quota", "pronto address quota alice.research 50000000")(_quota)
     command(group, "purge", "pronto address purge --older-than 86400 --yes")(_purge)
@@ -75,6 +76,23 @@ def _rename(
     to: Annotated[str, typer.Argument(metavar="NEW", help="The new name, user.cursor.")],
 ) -> None:
     """Give an address another name. Exit code 3 if that is taken."""
+
+
+def _copy(
+    name: AddressArgument,
+    to: Annotated[str, typer.Argument(metavar="NEW", help="The name of the copy, user.cursor.")],
+    prefix: Annotated[
+        str | None, typer.Option("--prefix", metavar="PREFIX", help="Only keys that begin with this text.")
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace an address of that name; it goes to the trash.")
+    ] = False,
+    yes: YesOption = False,
+) -> None:
+    """Copy an address as of one moment, while both are in use. Exit code 3 if the name is taken, without --overwrite.
+
+    TTLs and the TTLs of namespaces are kept.
+    """
 
 
 def _durability(

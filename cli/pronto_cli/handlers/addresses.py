@@ -126,6 +126,20 @@ def rename(line: Line, streams: Streams) -> int:
     return Exit.OK
 
 
+def copy(line: Line, streams: Streams) -> int:
+    """Copy an address."""
+    address, to = Address.parse(line["name"]), Address.parse(line["to"])
+    asks = line["overwrite"] and not line["yes"]
+    if asks and not streams.interactive:
+        raise UsageError("This may replace an address.", "Add --yes, or choose another name.")
+    with opened(line) as store, _advised(address, store.addresses):
+        if asks and store.exists(to) and not streams.confirm(f"Replace {to}?"):
+            raise DeclinedError("Nothing was copied.")
+        info = store.copy(address, to, overwrite=bool(line["overwrite"]), prefix=line["prefix"])
+    _announce(line, streams, info, f"{to} is a copy of {address} now.")
+    return Exit.OK
+
+
 def durability(line: Line, streams: Streams) -> int:
     """Print the level of an address, or change it."""
     address = Address.parse(line["name"])

@@ -10,7 +10,7 @@ from pronto_cli.exits import Exit, UsageError
 from pronto_cli.line import number
 from pronto_cli.place import existing_directory
 from pronto_cli.printing import print_record
-from pronto_cli.steps import Steps
+from pronto_cli.progress import Steps
 from pronto_lmdb.config import default_root
 
 TYPE_CHECKING = False

@@ -15,6 +15,7 @@ from pronto_lmdb.loading import CONFLICTS, FAIL
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
     from typing import BinaryIO
 
     from pronto_cli.line import Line
@@ -28,18 +29,14 @@ _NAMED = 20
 
 def export(line: Line, streams: Streams) -> int:
     """Write the records of an address."""
-    progress = Progress(streams)
     records = 0
-    try:
-        with opened(line) as store, opened_sink(line["file"], streams) as write:
-            target = store[current_address(line, store)]
-            with closing(export_lines(target, line["prefix"] or "", full=not line.json)) as pieces:
-                for piece in pieces:
-                    write(piece)
-                    records += piece.count(b"\n")
-                    progress.show(f"{records:,} records")
-    finally:
-        progress.end()
+    with Progress(streams) as progress, opened(line) as store, opened_sink(line["file"], streams) as write:
+        target = store[current_address(line, store)]
+        with closing(export_lines(target, line["prefix"] or "", full=not line.json)) as pieces:
+            for piece in pieces:
+                write(piece)
+                records += piece.count(b"\n")
+                progress.show(f"{records:,} records")
     if line["file"] not in (None, STANDARD):
         streams.note(f"{records:,} records are in {line['file']}.")
     return Exit.OK
@@ -54,10 +51,10 @@ def import_(line: Line, streams: Streams) -> int:
         raise UsageError("There is no FILE.", "Give one, or pipe it in.")
     with opened(line) as store, opened_source(line["file"], streams) as (source, name):
         target = store[current_address(line, store)]
-        with _Rejects(line, streams) as rejects:
-            progress = _Course(Progress(streams, _size(source)))
+        with _Rejects(line, streams) as rejects, Progress(streams) as bar:
+            progress = _Course(bar, _size(source))
             try:
-                pieces = inflated(progress.bar.counted(pieces_of(source, name)), name)
+                pieces = inflated(progress.counted(pieces_of(source, name)), name)
                 done = import_lines(
                     target, pieces, on_conflict=on_conflict, refuse=rejects.take, progress=progress.reach
                 )
@@ -65,8 +62,6 @@ def import_(line: Line, streams: Streams) -> int:
                 if progress.lines:
                     error.add_note(f"What stands up to line {progress.lines} was imported before.")
                 raise
-            finally:
-                progress.bar.end()
     return _summary(line, streams, done, rejects)
 
 
@@ -79,16 +74,30 @@ def _size(source: BinaryIO) -> int:
 
 
 class _Course:
-    """How far an import has come."""
+    """How far an import has come.
 
-    def __init__(self, bar: Progress) -> None:
-        self.bar = bar
+    Args:
+        bar: where it is shown.
+        size: bytes to read; 0 where nobody knows.
+
+    """
+
+    def __init__(self, bar: Progress, size: int) -> None:
         self.lines = 0
+        self._bar = bar
+        self._size = size
+        self._read = 0
+
+    def counted(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
+        """Pass pieces on and count their bytes."""
+        for piece in pieces:
+            self._read += len(piece)
+            yield piece
 
     def reach(self, lines: int) -> None:
         """Note that all lines up to this one are done."""
         self.lines = lines
-        self.bar.show(f"{lines:,} lines")
+        self._bar.show(f"{lines:,} lines", self._read, self._size)
 
 
 class _Rejects:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from time import monotonic
-
 from pronto_cli.exits import CommandError, DeclinedError, Exit, UsageError
 from pronto_cli.place import opened
 from pronto_cli.printing import print_record
+from pronto_cli.progress import Progress
 from pronto_lmdb import migration
 
 TYPE_CHECKING = False
@@ -18,8 +17,6 @@ if TYPE_CHECKING:
     from pronto_lmdb.migration import MigrationReport
     from pronto_lmdb.migration_plan import AddressPlan, Plan
 
-_PAUSE = 0.1
-_BAR = 30
 _STATES = {
     "new": "will be made",
     "merged": "exists and will be added to",
@@ -38,16 +35,16 @@ def migrate(line: Line, streams: Streams) -> int:
     mapping = dict(_mapped(text) for text in line["mapping"] or ())
     choices = {name: line[name] for name in ("duplicates", "on_conflict") if line[name] is not None}
     asks = streams.interactive and not line["yes"] and not line["dry_run"]
-    bar = _Bar(streams)
+    bar = Progress(streams)
 
     def approve(plan: Plan) -> bool:
-        bar.end()
+        bar.clear()
         if not asks or not any(address.state in ("new", "merged") for address in plan.addresses):
             return True
         _tell(streams, _plan_lines(plan))
         return streams.confirm("Do this?")
 
-    with opened(line) as store:
+    with opened(line) as store, bar:
         try:
             report = migration.migrate(
                 line["sources"] or None,
@@ -62,8 +59,6 @@ def migrate(line: Line, streams: Streams) -> int:
             )
         except migration.SourceRefusedError as error:
             report = error.report
-        finally:
-            bar.end()
     if not report.applied and not line["dry_run"]:
         raise DeclinedError("Nothing was taken over.")
     _print(line, streams, report)
@@ -183,24 +178,3 @@ def _ends(plan: Plan) -> Iterator[str]:
         yield f"Refused: {item['problem']} {item['hint']}"
     for text in plan.suggestions:
         yield f"Next: {text}"
-
-
-class _Bar:
-    """How far it has come, on a terminal."""
-
-    def __init__(self, streams: Streams) -> None:
-        self._streams = streams
-        self._shown = streams.shows_progress
-        self._next = monotonic()
-
-    def show(self, phase: str, done: int, total: int) -> None:
-        """Tell it, unless that was done a moment ago."""
-        if self._shown and monotonic() >= self._next:
-            self._next = monotonic() + _PAUSE
-            part = min(1.0, done / total) if total else 0.0
-            self._streams.overwrite(f"[{'#' * round(part * _BAR):<{_BAR}}] {part:4.0%}  {phase}")
-
-    def end(self) -> None:
-        """Remove the bar."""
-        if self._shown:
-            self._streams.overwrite("")

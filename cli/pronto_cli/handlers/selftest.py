@@ -11,7 +11,7 @@ from pronto_cli.line import number
 from pronto_cli.place import existing_directory
 from pronto_cli.printing import print_record
 from pronto_cli.probes import PROBES, ProbeFailed, ProbeWarning, Site
-from pronto_cli.steps import Steps
+from pronto_cli.progress import Steps
 from pronto_cli.streams import GREEN, RED, YELLOW
 from pronto_lmdb.config import default_root
 from pronto_lmdb.errors import ProntoError

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pronto_cli.exits import Exit, UsageError
 from pronto_cli.place import current_address, opened
 from pronto_cli.printing import print_record
-from pronto_cli.steps import Steps
+from pronto_cli.progress import Steps
 from pronto_cli.table import aligned
 
 TYPE_CHECKING = False

@@ -1,0 +1,473 @@
+"""One damaged byte anywhere in a snapshot is found; hostile manifests, data files and archives are refused."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import os
+import tarfile
+import zlib
+from hashlib import sha256
+
+import pytest
+from msgpack import packb
+
+import pronto_lmdb
+from pronto_lmdb import FormatVersionError, SnapshotError
+from pronto_lmdb.content import write_content
+from pronto_lmdb.identity import Identity, State
+from pronto_lmdb.journal_format import HEADER_SIZE, Header, encode_frame
+from pronto_lmdb.record import IDENTITY, STATE, encode_record, expiry_entry
+
+
+def contents(store):
+    return {str(info.address): dict(store[info.address].items()) for info in store.addresses()}
+
+
+@pytest.fixture
+def taken(store):
+    """A store with a small snapshot, and something else in it since."""
+    store["a"]["k"] = "old"
+    snapshot = store.backup()
+    store["a"]["k"] = "new"
+    return snapshot
+
+
+def refused(store, snapshot):
+    """Tell whether a restore is refused, and leaves everything as it was."""
+    before = contents(store)
+    try:
+        store.restore(snapshot, overwrite=True)
+    except SnapshotError:
+        assert contents(store) == before
+        assert store.trash() == []
+        assert os.listdir(os.path.join(store.path, "meta", "pending")) == []
+        return True
+    return False
+
+
+@pytest.mark.parametrize("name", ["a.default.journal", "manifest.json"])
+def test_one_damaged_byte_anywhere_is_found_and_refused(store, taken, name):
+    path = taken.path / name
+    whole = path.read_bytes()
+    for at in range(len(whole)):
+        damaged = bytearray(whole)
+        damaged[at] ^= 1 << at % 8
+        path.write_bytes(damaged)
+        report = store.verify(taken)
+        assert not report.ok, at
+        assert report.problems, at
+        assert refused(store, taken), at
+    path.write_bytes(whole)
+    assert store.verify(taken).ok
+
+
+@pytest.mark.parametrize("name", ["a.default.journal", "manifest.json"])
+def test_a_file_that_is_cut_anywhere_is_found_and_refused(store, taken, name):
+    path = taken.path / name
+    whole = path.read_bytes()
+    for size in [*range(0, len(whole), 7), len(whole) + 1]:
+        path.write_bytes((whole + b"\0")[:size])
+        try:
+            assert not store.verify(taken).ok, size
+        except SnapshotError:
+            assert name == "manifest.json"
+        assert refused(store, taken), size
+
+
+@pytest.mark.parametrize("kind", ["missing", "link", "directory", "pipe"])
+@pytest.mark.parametrize("name", ["a.default.journal", "manifest.json"])
+def test_what_is_no_plain_file_is_refused(store, taken, tmp_path, name, kind):
+    path = taken.path / name
+    moved = tmp_path / "moved"
+    path.rename(moved)
+    if kind == "link":
+        path.symlink_to(moved)
+    elif kind == "directory":
+        path.mkdir()
+    elif kind == "pipe":
+        os.mkfifo(path)
+    if name == "manifest.json":
+        with pytest.raises(SnapshotError):
+            store.verify(taken.id)
+    else:
+        assert not store.verify(taken.id).ok
+    assert refused(store, taken.id)
+
+
+def test_a_link_in_the_place_of_a_snapshot_is_none(store, taken, tmp_path):
+    moved = tmp_path / "moved"
+    taken.path.rename(moved)
+    taken.path.symlink_to(moved)
+    assert store.snapshots() == []
+    with pytest.raises(SnapshotError):
+        store.restore(taken.id, overwrite=True)
+
+
+def test_damage_of_one_address_does_not_hide_the_others(store):
+    for name in "abc":
+        store[name]["k"] = 1
+    snapshot = store.backup()
+    (snapshot.path / "b.default.journal").write_bytes(b"")
+    assert [str(problem.address) for problem in store.verify(snapshot).problems] == ["b.default"]
+    assert refused(store, snapshot)
+    store.restore(snapshot, ["a", "c"], overwrite=True)
+
+
+# -- manifests with a checksum that fits -------------------------------------------------------------------------------
+
+
+def sealed(text):
+    content = text.encode("utf-8", "surrogatepass")
+    return content + b'"checksum": "' + sha256(content).hexdigest().encode() + b'"}\n'
+
+
+def rewrite(snapshot, head=None, entry=None, entries=None):
+    """Write the manifest of a snapshot anew, with some fields changed and a checksum that fits."""
+    path = snapshot.path / "manifest.json"
+    fields = json.loads(path.read_bytes())
+    addresses = fields.pop("addresses")
+    del fields["checksum"]
+    fields.update(head or {})
+    addresses[0].update(entry or {})
+    if entries is not None:
+        addresses = entries(addresses)
+    lines = ",\n".join(map(json.dumps, addresses))
+    path.write_bytes(sealed(json.dumps(fields)[:-1] + ', "addresses": [\n' + lines + "\n],\n"))
+
+
+def test_a_manifest_written_anew_is_read(store, taken):
+    rewrite(taken)
+    assert store.verify(taken, deep=True).ok
+    store.restore(taken, overwrite=True)
+    assert store["a"]["k"] == "old"
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"address": "../../etc.passwd"},
+        {"address": "a"},
+        {"address": "b.default"},
+        {"address": 7},
+        {"address": None},
+        {"id": "xyz"},
+        {"id": ["a"]},
+        {"revision": -1},
+        {"revision": 2**64},
+        {"revision": 1.0},
+        {"revision": True},
+        {"generation": 2**32},
+        {"records": 2},
+        {"bytes": 2**62},
+        {"bytes": -1},
+        {"bytes": 0},
+        {"bytes": HEADER_SIZE},
+        {"checksum": "0" * 64},
+        {"checksum": None},
+        {"durability": "never"},
+        {"durability": ["full"]},
+        {"max_bytes": 1},
+        {"max_bytes": 2**62},
+        {"labels": []},
+        {"labels": {"a": 1}},
+        {"view": "x"},
+        {"file": "/etc/passwd"},
+    ],
+)
+def test_a_hostile_entry_is_refused(store, taken, entry):
+    rewrite(taken, entry=entry)
+    try:
+        assert not store.verify(taken).ok
+    except SnapshotError:
+        assert "address" in entry
+    assert refused(store, taken)
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        {"id": 7},
+        {"created_at": "now"},
+        {"created_at": 10**30},
+        {"label": []},
+        {"tool": None},
+        {"more": 1},
+        {"format": 0},
+        {"format": "1"},
+        {"format": None},
+    ],
+)
+def test_a_hostile_head_is_refused(store, taken, head):
+    rewrite(taken, head=head)
+    with pytest.raises((SnapshotError, FormatVersionError)):
+        store.verify(taken)
+    with pytest.raises((SnapshotError, FormatVersionError)):
+        store.restore(taken, overwrite=True)
+    assert store["a"]["k"] == "new"
+
+
+def test_a_manifest_of_a_newer_release_is_refused(store, taken):
+    rewrite(taken, head={"format": 2})
+    with pytest.raises(FormatVersionError):
+        store.restore(taken, overwrite=True)
+
+
+def test_an_address_that_is_listed_twice_is_refused(store, taken):
+    rewrite(taken, entries=lambda entries: entries * 2)
+    with pytest.raises(SnapshotError):
+        store.restore(taken, overwrite=True)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"{}",
+        b"\0" * 1000,
+        sealed("[" * 100_000),
+        sealed('{"format": 1, "addresses": [\n]],\n'),
+        sealed('{"format": ' + "9" * 10_000 + ', "addresses": [\n\n],\n'),
+        sealed('{"format": 1, "addresses": [\n"a"\n],\n'),
+        sealed('{"format": 1, "addresses": {},\n'),
+        sealed('{"format": 1, "id": "\udc80", "addresses": [\n\n],\n'),
+        sealed("[1, 2,\n"),
+    ],
+)
+def test_what_is_no_manifest_is_refused(store, taken, content):
+    (taken.path / "manifest.json").write_bytes(content)
+    with pytest.raises(SnapshotError):
+        store.verify(taken)
+    assert refused(store, taken)
+    assert store.snapshots() == []
+
+
+# -- data files with a checksum that fits ------------------------------------------------------------------------------
+
+
+def replace_data(snapshot, content):
+    (snapshot.path / "a.default.journal").write_bytes(content)
+    rewrite(snapshot, entry={"bytes": len(content), "checksum": sha256(content).hexdigest()})
+
+
+def data_of(tmp_path, entries, expiring=0):
+    state = State(revision=1, expiring=expiring)
+    path = tmp_path / "data"
+    with path.open("wb") as file:
+        write_content(file.fileno(), bytes(16), state, entries)
+    return path.read_bytes()
+
+
+RECORD = encode_record(packb(1), 1, 1, None)
+
+
+@pytest.mark.parametrize(
+    ("entries", "expiring"),
+    [
+        ([(b"k" * 600, RECORD)], 0),
+        ([(b"", RECORD)], 0),
+        ([(STATE, b"state")], 0),
+        ([(b"\0unknown", b"")], 0),
+        ([(b"k", b"")], 0),
+        ([(b"k", b"\x10")], 0),
+        ([(b"k", b"\x99" * 20)], 0),
+        ([(b"k", RECORD + b"\xc1")], 0),
+        ([(b"k", RECORD[:17] + b"\xdd\xff\xff\xff\xff")], 0),
+        ([(b"\xff", RECORD)], 0),
+        ([(b"k", encode_record(packb(1), 2**60, 1, None))], 0),
+        ([(b"k", RECORD)], 5),
+        ([(expiry_entry(5, b"k"), b""), (b"k", RECORD)], 1),
+        ([(b"k", encode_record(packb(1), 1, 1, 10**15))], 0),
+    ],
+)
+def test_hostile_entries_are_refused(store, taken, tmp_path, entries, expiring):
+    replace_data(taken, data_of(tmp_path, entries, expiring))
+    assert not store.verify(taken, deep=True).ok
+    assert refused(store, taken)
+
+
+def test_entries_that_are_as_they_should_be_are_taken(store, taken, tmp_path):
+    identity = (IDENTITY, Identity("somebody.else").encode())
+    replace_data(taken, data_of(tmp_path, [identity, (b"k", RECORD)]))
+    assert store.verify(taken, deep=True).ok
+    store.restore(taken, overwrite=True)
+    assert dict(store["a"].items()) == {"k": 1}
+    assert store.check(deep=True).ok
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        packb([(b"k", None)]),
+        packb([("k", "v")]),
+        packb([(b"k",)]),
+        packb([b"kv"]),
+        packb([1]),
+        packb({b"k": RECORD}),
+        packb(5),
+        b"\xdd\xff\xff\xff\xff",
+        b"\xc6\xff\xff\xff\xff",
+        b"\xc1",
+        b"\x92" * 2000,
+    ],
+)
+def test_hostile_frames_are_refused(store, taken, changes):
+    header = Header(bytes(16), bytes(16), 1, genesis=True)
+    state = State(revision=1)
+    (frame,), _ = encode_frame(header.checksum(), state, [])
+    empty = packb([])
+    head, fixed = frame[: -len(empty)], frame[24 : -len(empty)]
+    from struct import pack
+    from zlib import crc32
+
+    payload = fixed + changes
+    begin = pack(">IQQ", int.from_bytes(head[:4], "big"), len(payload), 1)
+    checksum = crc32(payload, crc32(begin, header.checksum()))
+    replace_data(taken, header.encode() + begin + checksum.to_bytes(4, "big") + payload)
+    assert not store.verify(taken).ok
+    assert refused(store, taken)
+
+
+# -- archives ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def members(store, taken, tmp_path):
+    """What an archive of the snapshot holds, as (head, content)."""
+    file = tmp_path / "good.tar.gz"
+    store.backup(archive=file)
+    with tarfile.open(file) as archive:
+        return [(head, archive.extractfile(head).read()) for head in archive]
+
+
+def packed(members, path):
+    with tarfile.open(path, "w:gz", format=tarfile.USTAR_FORMAT) as archive:
+        for head, content in members:
+            archive.addfile(head, io.BytesIO(content))
+    # The trailer without the padding of records.
+    path.write_bytes(gzip.compress(gzip.decompress(path.read_bytes()).rstrip(b"\0").ljust(1, b"\0")))
+    raw = gzip.decompress(path.read_bytes())
+    path.write_bytes(gzip.compress(raw + bytes(-len(raw) % 512) + bytes(1024)))
+    return path
+
+
+def test_an_archive_packed_anew_is_read(store, members, tmp_path):
+    file = packed(members, tmp_path / "again.tar.gz")
+    assert store.verify(file, deep=True).ok
+
+
+def renamed(name):
+    def change(members):
+        members[1][0].name = name
+        return members
+
+    return change
+
+
+def typed(kind):
+    def change(members):
+        members[1][0].type = kind
+        members[1][0].linkname = "/etc/passwd"
+        members[1][0].size = 0
+        return [members[0], (members[1][0], b"")]
+
+    return change
+
+
+def sized(size):
+    def change(members):
+        members[1][0].size = size
+        return members
+
+    return change
+
+
+HOSTILE = {
+    "traversal": renamed("../../../../tmp/evil"),
+    "absolute": renamed("/tmp/evil"),
+    "another name": renamed("x/a.default.journal"),
+    "symlink": typed(tarfile.SYMTYPE),
+    "hard link": typed(tarfile.LNKTYPE),
+    "device": typed(tarfile.CHRTYPE),
+    "pipe": typed(tarfile.FIFOTYPE),
+    "directory": typed(tarfile.DIRTYPE),
+    "too small": sized(0),
+    "twice": lambda members: [*members, members[1]],
+    "manifest only": lambda members: members[:1],
+    "no manifest": lambda members: members[1:],
+    "manifest last": lambda members: members[::-1],
+    "nothing": lambda members: [],
+}
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_a_hostile_archive_is_refused(store, members, tmp_path, kind):
+    file = packed(HOSTILE[kind](members), tmp_path / "hostile.tar.gz")
+    try:
+        assert not store.verify(file).ok
+    except SnapshotError:
+        assert kind in ("no manifest", "manifest last", "nothing")
+    assert refused(store, file)
+    assert not os.path.exists("/tmp/evil")
+
+
+def test_a_member_that_claims_to_be_huge_is_refused(store, members, tmp_path):
+    raw = b"".join(head.tobuf() + content.ljust(-len(content) % 512 + len(content), b"\0") for head, content in members)
+    huge = tarfile.TarInfo(members[0][0].name)
+    huge.size = 2**40
+    file = tmp_path / "huge.tar.gz"
+    file.write_bytes(gzip.compress(huge.tobuf(tarfile.GNU_FORMAT) + raw))
+    assert refused(store, file)
+
+
+@pytest.mark.parametrize("content", [b"", b"text", b"\x1f\x8b", gzip.compress(b"text" * 500)])
+def test_what_is_no_archive_is_refused(store, taken, tmp_path, content):
+    file = tmp_path / "none.tar.gz"
+    file.write_bytes(content)
+    assert refused(store, file)
+
+
+def is_found(store, file):
+    """Tell whether a look finds damage, or no archive of a snapshot at all."""
+    try:
+        return not store.verify(file).ok
+    except SnapshotError:
+        return True
+
+
+def test_one_damaged_byte_of_an_archive_is_found(store, taken, tmp_path):
+    file = tmp_path / "a.tar.gz"
+    store.backup(archive=file)
+    whole = file.read_bytes()
+    # The head of gzip holds flags and times that mean nothing for the content.
+    hits = 0
+    for at in range(10, len(whole)):
+        damaged = bytearray(whole)
+        damaged[at] ^= 0x55
+        file.write_bytes(damaged)
+        try:
+            unharmed = gzip.decompress(damaged) == gzip.decompress(whole)
+        except (OSError, EOFError, ValueError, zlib.error):
+            unharmed = False
+        # Behind the last bit of the content some may be left in its byte.
+        assert unharmed or is_found(store, file), at
+        assert unharmed or refused(store, file), at
+        hits += not unharmed
+    assert hits > len(whole) - 16
+
+
+def test_an_archive_that_is_cut_is_refused(store, taken, tmp_path):
+    file = tmp_path / "a.tar.gz"
+    store.backup(archive=file)
+    whole = file.read_bytes()
+    for size in range(0, len(whole), 13):
+        file.write_bytes(whole[:size])
+        assert refused(store, file), size
+
+
+def test_a_store_is_no_snapshot(store, taken, tmp_path):
+    with pytest.raises(SnapshotError):
+        store.restore(store.path)
+    with pronto_lmdb.open(tmp_path / "empty") as other, pytest.raises(SnapshotError):
+        other.restore(tmp_path)
