@@ -12,8 +12,8 @@ from pronto_cli.documented import ERROR, SHAPES, VARIABLES
 from pronto_cli.exits import MEANINGS
 from pronto_cli.grammar import spelling
 from pronto_cli.handlers import HANDLERS
-from pronto_cli.jsonform import __doc__ as tagged_forms
 from pronto_lmdb.config import SETTINGS
+from pronto_lmdb.jsonform import __doc__ as tagged_forms
 
 REFERENCE = Path(__file__).with_name("cli.md")
 
@@ -49,7 +49,7 @@ ERROR
 ```
 
 Forms are written so: `text`, `whole` (number), `number`, `truth`, `null` and `time` (text as in RFC 3339, UTC) are
-kinds, `value` is whatever is stored, `a | b` is either, and `*` stands for any name.
+kinds, `value` is whatever is stored, `a | b` is either, `*` stands for any name, and `[a]` for any number of `a`.
 """
 
 SETTINGS_HEAD = """\

@@ -77,8 +77,9 @@ def test_nothing_is_missing(ordinary: type, asynchronous: type, others: set[str]
         "readonly",
         "timeout",
         "value_limit",
+        "view_warning",
     }
-    inner = {"check_open", "create_missing", "find", "is_busy", *settings}
+    inner = {"adoption", "check_open", "create_missing", "find", "is_busy", *settings}
     assert names(ordinary) - inner <= names(asynchronous) | {"address", "path", "closed"}
     assert names(asynchronous) - names(ordinary) - {"address", "path", "closed"} == others
 
@@ -112,6 +113,41 @@ def test_the_verbs_of_the_store_are_coroutines(root: Path) -> None:
         assert await store.call(lambda ordinary: ordinary.config.effective("durability")) == "full"
         with pytest.raises(pronto_lmdb.AddressNotFoundError):
             await store.info("nobody")
+
+    run(work, root)
+
+
+def test_snapshots_copies_and_compaction_are_coroutines(root: Path) -> None:
+    async def work(store: aio.Store) -> None:
+        keystore = store["alice"]
+        await keystore.put("plan", 1)
+        snapshot = await store.backup(label="first")
+        assert [found.id for found in await store.snapshots()] == [snapshot.id]
+        assert (await store.snapshot(snapshot.id)).label == "first"
+        assert [str(item.address) for item in await store.contents(snapshot)] == ["alice.default"]
+        assert (await store.verify(snapshot, deep=True)).ok
+        await keystore.put("plan", 2)
+        await store.copy("alice", "bob")
+        assert [str(info.address) for info in await store.restore(snapshot, overwrite=True)] == ["alice.default"]
+        assert [await keystore.get("plan"), await store["bob"].get("plan")] == [1, 2]
+        assert (await store.prune(keep_last=1)).removed == []
+        assert {str(done.address) for done in await store.compact()} == {"alice.default", "bob.default"}
+
+    run(work, root)
+
+
+def test_projects_and_namespaces_are_coroutines(root: Path) -> None:
+    async def work(store: aio.Store) -> None:
+        keystore = store["a"]
+        assert (await keystore.projects(), await keystore.namespaces()) == ([], [])
+        await keystore.update({"web.cache.page": 1, "kb.recipes.soup": 2})
+        assert await keystore.projects() == ["kb", "web"]
+        assert await keystore.namespaces() == [("kb", "recipes"), ("web", "cache")]
+        async with keystore.view() as view:
+            assert await view.namespaces("web") == [("web", "cache")]
+        async with keystore.transaction() as txn:
+            await txn.put("new.space.key", 3)
+            assert await txn.projects() == ["kb", "new", "web"]
 
     run(work, root)
 

@@ -2,7 +2,8 @@
 
 The shapes of JSON are written so: ``"text"``, ``"whole"``, ``"number"``, ``"truth"`` (true or false), ``"null"``,
 ``"time"`` (text as in RFC 3339, UTC) and ``"value"`` (whatever is stored) are kinds, ``"text | null"`` is either; an
-object has exactly the names that are shown, one with ``"*"`` any names; a tuple of shapes is one of them.
+object has exactly the names that are shown, one with ``"*"`` any names; a list of one shape is any number of it; a
+tuple of shapes is one of them.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ VARIABLES = {
     USER_VARIABLE: "its user, where PRONTO_ADDRESS is not set; `-u` comes before it",
     CURSOR_VARIABLE: "its cursor, where PRONTO_ADDRESS is not set; `-c` comes before it",
     **{setting.variable: setting.meaning for name, setting in SETTINGS.items() if name != "address"},
+    "PRONTO_DB": "the main database of ProntoDB, where `migrate` looks for it; nothing else reads it",
     "XDG_DATA_HOME": "where the store is by default: in its directory `prontodb`; else in `~/.local/share`",
     "HOME": "the home directory",
     "NO_COLOR": "if it is not empty: no colours",
@@ -51,6 +53,78 @@ _STATS = {
     "quota_used": "number | null",
 }
 
+_SNAPSHOT = {
+    "id": "text",
+    "created_at": "time",
+    "label": "text | null",
+    "addresses": ["text"],
+    "records": "whole",
+    "bytes": "whole",
+    "path": "text",
+    "tool": "text",
+}
+_CONTENT = {
+    "address": "text",
+    "id": "text",
+    "revision": "whole",
+    "records": "whole",
+    "bytes": "whole",
+    "checksum": "text",
+    "durability": "text",
+    "max_bytes": "whole | null",
+    "labels": {"*": "text"},
+}
+_PROBLEM = {"address": "text | null", "problem": "text"}
+_RESTORED = {"address": "text", "replaced": "truth"}
+_MIGRATION = {
+    "ok": "truth",
+    "applied": "truth",
+    "plan": {
+        "sources": (["text"], "null"),
+        "now": "whole",
+        "options": {
+            "choice": {"duplicates": "text", "include_expired": "truth", "split_meta": "truth"},
+            "on_conflict": "text",
+            "mapping": {"*": "text"},
+        },
+        "databases": [{"name": "text", "place": "text", "address": "text", "checksum": "text", "rows": "whole"}],
+        "addresses": [
+            {
+                "address": "text",
+                "state": "text",
+                "places": ["text"],
+                "meta": "text | null",
+                "contexts": ["text"],
+                "tally": {
+                    **dict.fromkeys(("rows", "records", "superseded", "older_kept", "expired"), "whole"),
+                    **dict.fromkeys(("with_context", "expiring", "encoded"), "whole"),
+                    "encoded_keys": {"*": "text"},
+                },
+                "checksum": "text",
+                "namespaces": {"*": "whole"},
+                "conflicts": "whole",
+                "conflicting_keys": ["text"],
+                "dropped": ["text"],
+            }
+        ],
+        "refused": [{"*": "text"}],
+        "skipped": [{"*": "text"}],
+        "cursors": [{"*": "value"}],
+        "suggestions": ["text"],
+    },
+    "addresses": [
+        {
+            "address": "text",
+            "state": "text",
+            **dict.fromkeys(("written", "kept", "same", "verified", "missing"), "whole"),
+            "missing_keys": ["text"],
+            "checksum": "text",
+        }
+    ],
+    "warnings": ["text"],
+    "missing": "whole",
+}
+
 ERROR: Any = {"error": {"code": "text", "message": "text", "hint": "text", "exit": "whole"}}
 
 # By command, and option where that changes it.
@@ -66,6 +140,11 @@ SHAPES: dict[str, tuple[str, Any]] = {
     "keys": (LINES, "text"),
     "scan": (LINES, {"key": "text", "value": "value"}),
     "incr": (ONE, "whole"),
+    "copy": (NONE, None),
+    "import": (ONE, {"lines": "whole", "written": "whole", "skipped": "whole", "expired": "whole"}),
+    "export": (LINES, ({"key": "text", "value": "value"}, {"key": "text", "value": "value", "expires_at": "time"})),
+    "batch": (LINES, "value"),
+    "stream": (NONE, None),
     "projects": (LINES, "text"),
     "namespaces": (LINES, "text"),
     "nss": (LINES, {"project": "text", "namespace": "text"}),
@@ -87,6 +166,7 @@ SHAPES: dict[str, tuple[str, Any]] = {
         LINES,
         {"address": "text", "trash_id": "text", "path": "text", "deleted_at": "time"},
     ),
+    "address copy": (ONE, _ADDRESS),
     "use": (ONE, "text"),
     "cursor set": (ONE, _ADDRESS),
     "cursor list": (LINES, {"cursor": "text", "address": "text", "path": "text", "active": "truth"}),
@@ -94,12 +174,21 @@ SHAPES: dict[str, tuple[str, Any]] = {
     "cursor delete": (NONE, None),
     "cursor delete --dry-run": (ONE, "text"),
     "cursor clear": (NONE, None),
+    "backup create": (ONE, _SNAPSHOT),
+    "backup list": (LINES, _SNAPSHOT),
+    "backup show": (ONE, {**_SNAPSHOT, "addresses": [_CONTENT]}),
+    "backup verify": (LINES, _PROBLEM),
+    "backup restore": (LINES, _RESTORED),
+    "backup prune": (LINES, {"id": "text", "action": "text", "reasons": ["text"]}),
+    "restore": (LINES, _RESTORED),
     "config get": (ONE, "text"),
     "config set": (NONE, None),
     "config list": (LINES, {"name": "text", "value": "text", "source": "text"}),
     "stats": (ONE, {**_STATS, "caches": {"*": "number"}}),
     "stats --all": (LINES, _STATS),
-    "check": (LINES, {"address": "text | null", "problem": "text"}),
+    "check": (LINES, _PROBLEM),
+    "compact": (LINES, {"address": "text", "bytes_before": "whole", "bytes_after": "whole"}),
+    "migrate": (ONE, _MIGRATION),
     "bench": (
         LINES,
         (

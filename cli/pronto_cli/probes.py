@@ -36,6 +36,7 @@ _FLUSHES = 20
 _SLOW_FLUSH = 0.05
 _NEIGHBOURS = 4
 _ACKNOWLEDGED = 50
+_KEPT = 50
 _PATIENCE = 60.0
 
 
@@ -255,6 +256,21 @@ def durability(site: Site) -> str:
     return f"{acknowledged} writes, none lost by a kill"
 
 
+def backup(site: Site) -> str:
+    """Take a snapshot, lose what it holds, bring it back, and compare."""
+    expected = {f"key{number}": [number, "text", bytes(1000)] for number in range(_KEPT)}
+    with pronto_lmdb.open(site.path("backup")) as store:
+        store["agent"].update(expected)
+        snapshot = store.backup()
+        if problems := store.verify(snapshot, deep=True).problems:
+            raise ProbeFailed(f"a snapshot is damaged as soon as it is taken: {problems[0]}")
+        store["agent"].update(dict.fromkeys(expected))
+        store.restore(snapshot, overwrite=True)
+        if dict(store["agent"]) != expected:
+            raise ProbeFailed("what was brought back from a snapshot is not what was in it.")
+    return f"{_KEPT} records, brought back as they were"
+
+
 def check(site: Site) -> str:
     """Check the store itself."""
     if not os.path.isdir(site.root):
@@ -289,6 +305,7 @@ PROBES: tuple[tuple[str, Callable[[Site], str]], ...] = (
     ("boots", boots),
     ("isolation", isolation),
     ("killed writer", durability),
+    ("backup and restore", backup),
     ("check", check),
     ("speed", speed),
 )

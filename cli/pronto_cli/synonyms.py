@@ -32,6 +32,11 @@ OTHER_NAMES = {
     "fsck": "check",
     "verify": "check",
     "doctor": "selftest",
+    "vacuum": "compact",
+    "snapshot": "backup",
+    "snapshots": "backup list",
+    "clone": "address copy ADDRESS NEW",
+    "load": "import FILE",
     "benchmark": "bench",
     "admin": "create-cache PROJECT.NAMESPACE SECONDS",
     "drop": "address delete ADDRESS",
@@ -47,7 +52,6 @@ NEEDLESS = {
     "login": "There are no accounts: who may read the files may read the data.",
     "install": "It is installed: `pip` does that.",
     "uninstall": "`pip uninstall pronto-lmdb` does that; the data stays where `pronto address info` says.",
-    "vacuum": "Freed space is used again; `pronto stats` shows how much there is.",
 }
 
 
@@ -66,6 +70,7 @@ INSIDE = {
         "show": "address info ADDRESS",
         "remove": "address delete ADDRESS",
         "restore": "address undelete ADDRESS",
+        "clone": "address copy ADDRESS NEW",
         "move": "address rename ADDRESS NEW",
         "use": "use ADDRESS",
     },

@@ -29,6 +29,8 @@ def matches(shape: Any, document: Any) -> bool:
         return any(KINDS[kind](document) for kind in shape.split(" | "))
     if isinstance(shape, tuple):
         return any(matches(one, document) for one in shape)
+    if isinstance(shape, list):
+        return isinstance(document, list) and all(matches(shape[0], one) for one in document)
     if not isinstance(document, dict):
         return False
     if set(shape) == {"*"}:

@@ -7,7 +7,7 @@ import pytest
 # What is typed, its exit code, and what the message says to do.
 MISTAKES = [
     ("put plan draft", 64, "Did you mean `pronto set KEY VALUE`?"),
-    ("gte plan", 64, "Did you mean 'get'?"),
+    ("gte plan", 64, "Did you mean 'get'"),
     ("serve", 64, "There is no server: every command works on the files itself."),
     ("init", 64, "The first write makes the store."),
     ("set", 64, "Missing argument 'KEY'. See `pronto set --help`."),
@@ -41,10 +41,10 @@ MISTAKES = [
     ("address purge", 64, "Add --yes, or look first with --dry-run."),
     ("cursor use research", 64, "Did you mean `pronto use USER.CURSOR`?"),
     ("cursor set research", 64, "Missing argument 'PATH'."),
-    ("config set colour red", 1, "Settings: address, durability, flush_interval, timeout, value_limit."),
+    ("config set colour red", 1, "Settings: address, durability, flush_interval, timeout, value_limit, view_warning."),
     ("config set timeout soon", 1, "The setting timeout cannot be 'soon': that is no number."),
     ("completion csh", 64, "Shells: bash, zsh, fish."),
-    ("help gte", 64, "Did you mean 'get'?"),
+    ("help gte", 64, "Did you mean 'get'"),
     ("stats --all -a alice", 64, "Leave out --address and --cursor, or --all."),
 ]
 

@@ -9,6 +9,7 @@ import re
 from pathlib import Path
 
 import pytest
+from old_program import OldDatabase, named_file
 
 import pronto_cli
 import pronto_lmdb
@@ -81,6 +82,11 @@ JSON_LINES = {
     "keys": "keys",
     "scan": "scan",
     "incr": "incr hits",
+    "copy": "copy plan other",
+    "import": "import FILE",
+    "export": "export",
+    "batch": "batch < get plan",
+    "stream": "stream < ns=web; a=1",
     "projects": "projects",
     "namespaces": "namespaces web",
     "nss": "nss",
@@ -99,6 +105,7 @@ JSON_LINES = {
     "address durability": "address durability bob.limited",
     "address purge": "address purge --yes",
     "address purge --dry-run": "address purge --dry-run",
+    "address copy": "address copy default bob.copy --prefix web.",
     "use": "use",
     "cursor set": "cursor set elsewhere PLACE",
     "cursor list": "cursor list",
@@ -106,11 +113,19 @@ JSON_LINES = {
     "cursor delete": "cursor delete limited -u bob",
     "cursor delete --dry-run": "cursor delete limited -u bob --dry-run",
     "cursor clear": "cursor clear",
+    "backup create": "backup create --label nightly",
+    "backup list": "backup list",
+    "backup show": "backup show SNAPSHOT",
+    "backup restore": "backup restore SNAPSHOT bob.limited --overwrite --yes",
+    "backup prune": "backup prune --keep-last 1 --yes",
+    "restore": "restore SNAPSHOT bob.limited --to bob.yesterday",
     "config get": "config get timeout",
     "config set": "config set timeout 3",
     "config list": "config list",
     "stats": "stats -a bob.limited",
     "stats --all": "stats --all",
+    "compact": "compact",
+    "migrate": "migrate OLD",
     "bench": "bench --seconds 0.1",
     "selftest": "selftest --seconds 0",
     "completion": "completion bash",
@@ -121,7 +136,7 @@ JSON_LINES = {
 
 @pytest.fixture
 def furnished(root, tmp_path):
-    """A store with something of everything."""
+    """A store with something of everything; returns what the names in capitals stand for."""
     with pronto_lmdb.open(root) as store:
         keystore = store["default"]
         keystore["plan"] = {"step": 1, "raw": b"\0"}
@@ -131,7 +146,22 @@ def furnished(root, tmp_path):
         store.create("bob.limited", max_bytes=1 << 20, labels={"team": "search"})
         store.create("gone")
         store.delete("gone")
-    return tmp_path / "place"
+        snapshot = store.backup()
+    (tmp_path / "lines").write_text('{"key": "imported", "value": [1]}\n')
+    with OldDatabase(named_file(tmp_path / "old", "main")) as database:
+        database.set("app.config.theme", "dark")
+    return {
+        "PLACE": tmp_path / "place",
+        "FILE": tmp_path / "lines",
+        "OLD": tmp_path / "old",
+        "SNAPSHOT": snapshot.id,
+    }
+
+
+def parsed(label, names):
+    """Return the words of a line, and what is piped to it."""
+    line, _, piped = JSON_LINES[label].partition(" < ")
+    return [str(names.get(word, word)) for word in line.split()], piped.encode()
 
 
 def check_documents(label, out):
@@ -148,19 +178,19 @@ def check_documents(label, out):
 def test_every_command_has_a_documented_form_and_a_line_here():
     plain = {name for name in HANDLERS if name not in ("delete", "ls")}
     assert {label.partition(" --")[0] for label in SHAPES} == plain
-    assert set(SHAPES) - set(JSON_LINES) == {"check"}  # of a damaged store: below
+    assert set(SHAPES) - set(JSON_LINES) == {"check", "backup verify"}  # of what is damaged: below
 
 
 @pytest.mark.parametrize("label", sorted(JSON_LINES))
 def test_json_has_the_documented_form(furnished, ok, label):
-    words = [word.replace("PLACE", str(furnished)) for word in JSON_LINES[label].split()]
-    check_documents(label, ok(*words, "--json").out)
+    words, piped = parsed(label, furnished)
+    check_documents(label, ok(*words, "--json", **({"stdin": piped} if piped else {})).out)
 
 
 @pytest.mark.parametrize("label", sorted(set(JSON_LINES) - {"selftest", "bench"}))
 def test_every_command_works_through_the_installed_entry_point(furnished, entry_point, label):
-    words = [word.replace("PLACE", str(furnished)) for word in JSON_LINES[label].split()]
-    done = entry_point(*words, "--json")
+    words, piped = parsed(label, furnished)
+    done = entry_point(*words, "--json", stdin=piped)
     assert (done.code, done.err) == (0, "")
     check_documents(label, done.out)
 
@@ -168,6 +198,12 @@ def test_every_command_works_through_the_installed_entry_point(furnished, entry_
 def test_problems_have_the_documented_form(root, furnished, pronto):
     (root / "addresses" / "stranger").mkdir()
     check_documents("check", pronto("check", "--json").out)
+
+
+def test_problems_of_a_snapshot_have_the_documented_form(root, furnished, pronto):
+    content = root / "snapshots" / furnished["SNAPSHOT"] / "default.default.journal"
+    content.write_bytes(content.read_bytes()[:-1])
+    check_documents("backup verify", pronto("backup", "verify", furnished["SNAPSHOT"], "--json").out)
 
 
 @pytest.mark.parametrize(
@@ -184,7 +220,7 @@ def test_the_validator_refuses_what_is_not_so():
     for shape, document in [
         ("whole", True), ("whole", 1.0), ("text", None), ("time", "yesterday"), ("truth", 0), ({"a": "text"}, {}),
         ({"a": "text"}, {"a": "", "b": ""}), ({"a": "text"}, ["a"]), ({"*": "whole"}, {"a": "1"}),
-        (({"a": "text"}, {"b": "text"}), {"c": ""}),
+        (({"a": "text"}, {"b": "text"}), {"c": ""}), (["text"], ["a", 1]), (["text"], "a"),
     ]:  # fmt: skip
         assert not matches(shape, document)
 

@@ -9,6 +9,7 @@ from collections import namedtuple
 
 import pytest
 
+import pronto_lmdb
 from pronto_cli import probes
 from pronto_cli.handlers import selftest
 
@@ -96,6 +97,20 @@ BROKEN = {
         "_COUNT_UP",
         "[print(n, flush=True) for n in range(99)]",
         "killed writer",
+        "failed",
+    ),
+    "snapshots that are damaged": (
+        pronto_lmdb.Store,
+        "verify",
+        lambda *_, **__: pronto_lmdb.Report(ok=False, problems=[pronto_lmdb.Problem(None, "damaged")]),
+        "backup and restore",
+        "failed",
+    ),
+    "a restore that brings nothing back": (
+        pronto_lmdb.Store,
+        "restore",
+        lambda *_, **__: [],
+        "backup and restore",
         "failed",
     ),
 }

@@ -50,7 +50,7 @@ def trashed(root):
 def test_errors_are_red_and_states_are_coloured(on_terminal):
     assert f"{RED}pronto:\x1b[0m" in on_terminal("gte").end()[1]
     code, shown = on_terminal("selftest", "--seconds", "0", "-q").end()
-    assert (code, shown.count(f"{GREEN}ok")) == (0, 12 + 1)
+    assert (code, shown.count(f"{GREEN}ok")) == (0, 13 + 1)
 
 
 @pytest.mark.parametrize("settings", [{"NO_COLOR": "1"}, {"TERM": "dumb"}])

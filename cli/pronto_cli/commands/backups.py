@@ -96,8 +96,8 @@ def _create(
 ) -> None:
     """Take a snapshot of all addresses, or some, and print its id; with --archive or --output the path of the file.
 
-    Everybody may go on reading and writing. Each address is in it as of one moment. What has not changed since the
-    snapshot before takes no room.
+    `pronto backup` alone does the same. Everybody may go on reading and writing meanwhile. Each address is in it as of
+    one moment. What has not changed since the snapshot before takes no room.
     """
 
 
