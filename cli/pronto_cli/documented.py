@@ -161,6 +161,7 @@ SHAPES: dict[str, tuple[str, Any]] = {
     "address undelete": (ONE, _ADDRESS),
     "address rename": (ONE, _ADDRESS),
     "address durability": (ONE, "text"),
+    "address quota": (ONE, "whole | null"),
     "address purge": (ONE, "whole"),
     "address purge --dry-run": (
         LINES,
@@ -187,6 +188,7 @@ SHAPES: dict[str, tuple[str, Any]] = {
     "stats": (ONE, {**_STATS, "caches": {"*": "number"}}),
     "stats --all": (LINES, _STATS),
     "check": (LINES, _PROBLEM),
+    "check --repair": (LINES, (_PROBLEM, {"address": "text | null", "repair": "text"})),
     "compact": (LINES, {"address": "text", "bytes_before": "whole", "bytes_after": "whole"}),
     "migrate": (ONE, _MIGRATION),
     "bench": (

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
 
 RED, GREEN, YELLOW = 31, 32, 33
-# Characters of a progress bar.
-_BAR = 40
 
 
 class Streams:
@@ -32,13 +30,12 @@ class Streams:
 
     """
 
-    __slots__ = ("_shown", "_stderr", "_stdin", "_stdout", "notes")
+    __slots__ = ("_stderr", "_stdin", "_stdout", "notes")
 
     def __init__(self, stdin: BinaryIO | None, stdout: BinaryIO | None, stderr: BinaryIO | None) -> None:
         self._stdin = stdin
         self._stdout = stdout
         self._stderr = stderr
-        self._shown = -1
         self.notes = True
 
     @classmethod
@@ -142,19 +139,6 @@ class Streams:
     def overwrite(self, text: str) -> None:
         """Write a text over the line of a terminal on which the cursor stands."""
         self._write_error(f"\r\x1b[K{text}")
-
-    def progress(self, done: int, total: int) -> None:
-        """Show on a terminal how far long work has come."""
-        if self.notes and _is_terminal(self._stderr) and total and (100 * done // total != self._shown):
-            self._shown = 100 * done // total
-            filled = self._shown * _BAR // 100
-            self._write_error(f"\r[{'#' * filled}{'.' * (_BAR - filled)}] {done}/{total}")
-
-    def end_progress(self) -> None:
-        """Wipe what :meth:`progress` has shown."""
-        if self._shown >= 0:
-            self._shown = -1
-            self._write_error("\r\x1b[K")
 
     def red(self, text: str) -> str:
         """Return text in red where standard error shows colours and nobody minds."""

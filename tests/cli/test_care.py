@@ -251,7 +251,8 @@ def test_rebuild_makes_data_files_anew(root, store, ok, pronto):
     assert data.stat().st_ino != before
 
 
-def test_a_terminal_sees_how_far_a_check_has_come(store, pronto):
+def test_a_terminal_sees_how_far_a_check_has_come(store, pronto, monkeypatch):
+    monkeypatch.setattr("pronto_cli.progress._EVERY_SECONDS", 0)
     for name in "abcd":
         store[name]["key"] = 1
     done = pronto("check", typed="")

@@ -103,6 +103,7 @@ JSON_LINES = {
     "address undelete": "address undelete gone",
     "address rename": "address rename bob.limited bob.free",
     "address durability": "address durability bob.limited",
+    "address quota": "address quota bob.limited",
     "address purge": "address purge --yes",
     "address purge --dry-run": "address purge --dry-run",
     "address copy": "address copy default bob.copy --prefix web.",
@@ -178,7 +179,7 @@ def check_documents(label, out):
 def test_every_command_has_a_documented_form_and_a_line_here():
     plain = {name for name in HANDLERS if name not in ("delete", "ls")}
     assert {label.partition(" --")[0] for label in SHAPES} == plain
-    assert set(SHAPES) - set(JSON_LINES) == {"check", "backup verify"}  # of what is damaged: below
+    assert set(SHAPES) - set(JSON_LINES) == {"check", "check --repair", "backup verify"}  # of what is damaged: below
 
 
 @pytest.mark.parametrize("label", sorted(JSON_LINES))
@@ -198,6 +199,7 @@ def test_every_command_works_through_the_installed_entry_point(furnished, entry_
 def test_problems_have_the_documented_form(root, furnished, pronto):
     (root / "addresses" / "stranger").mkdir()
     check_documents("check", pronto("check", "--json").out)
+    check_documents("check --repair", pronto("check", "--repair", "--json").out)
 
 
 def test_problems_of_a_snapshot_have_the_documented_form(root, furnished, pronto):

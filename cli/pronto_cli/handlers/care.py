@@ -7,6 +7,7 @@ import os
 from pronto_cli.exits import Exit
 from pronto_cli.place import opened
 from pronto_cli.printing import print_record, print_value
+from pronto_cli.progress import Progress
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -60,14 +61,14 @@ def _source(store: Store, name: str) -> str:
 def check(line: Line, streams: Streams) -> int:
     """Print what is wrong in a store, and what was repaired."""
     with opened(line) as store:
-        report = store.check(
-            bool(line["repair"]),
-            bool(line["deep"]),
-            addresses=line["names"] or None,
-            rebuild=bool(line["rebuild"]),
-            progress=streams.progress,
-        )
-        streams.end_progress()
+        with Progress(streams) as shown:
+            report = store.check(
+                bool(line["repair"]),
+                bool(line["deep"]),
+                addresses=line["names"] or None,
+                rebuild=bool(line["rebuild"]),
+                progress=lambda done, total: shown.show(f"{done}/{total} addresses", done, total),
+            )
         for kind, found in (("problem", report.problems), ("repair", report.repairs)):
             for item in found:
                 _print_finding(line, streams, kind, item)
