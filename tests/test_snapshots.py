@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from datetime import UTC, datetime
+from time import monotonic, sleep
 
 import pytest
 
@@ -18,6 +19,7 @@ from pronto_lmdb import (
     ReadOnlyError,
     SnapshotError,
     StoreClosedError,
+    lifecycle,
 )
 from pronto_lmdb.files import DirectoryLock
 from pronto_lmdb.pool import pool
@@ -419,6 +421,22 @@ def test_handles_of_another_process_see_what_was_restored(filled, root):
         assert keystore["k"] == "v"
         keystore["k"] = "again"
         assert filled["bob"]["k"] == "again"
+
+
+def test_a_restore_waits_for_whoever_is_writing(filled, root, monkeypatch):
+    monkeypatch.setattr(lifecycle, "_PATIENCE", 0)
+    snapshot = filled.backup()
+    restore = threading.Thread(target=filled.restore, args=(snapshot, "bob"), kwargs={"overwrite": True})
+    with filled["bob"].transaction() as txn:
+        txn["k"] = "late"
+        restore.start()
+        end = monotonic() + 60
+        while not list((root / "meta" / "pending").glob("*.json")) and monotonic() < end:
+            sleep(0.001)
+        assert restore.is_alive()
+    restore.join()
+    assert dict(filled["bob"]) == {"k": "v"}
+    assert dict(filled[filled.undelete("bob", to="carol").address]) == {"k": "late"}
 
 
 def test_an_address_on_another_path_stays_there(store, tmp_path):
