@@ -142,7 +142,11 @@ class Witness:
         return wrapped
 
     def _watch_recovery(self):
-        """Write down what a recovery has come to, when it is done."""
+        """Write down what a recovery has come to, before anybody trusts the view.
+
+        The marker ends it, and whoever dies right behind that tells nothing any more. Who dies before it is followed by
+        a recovery that comes to the same.
+        """
         found = {}
 
         def rebuild(directory, original=recovery._rebuild):
@@ -156,18 +160,17 @@ class Witness:
                 found.clear()  # what was committed last, as before
             return usable
 
-        def recover(directory, original=recovery.recover):
-            original(directory)
+        def mark(directory, original=recovery.mark):
             if found:
                 with (
                     lmdb.open(directory.place("."), readonly=True, lock=False, create=False) as view,
                     view.begin() as txn,
                 ):
                     content = [entry for entry in txn.cursor() if entry[0] != STATE]
-                self.log.add("recovered", *found["revision"], content)
+                self.log.add("recovered", *found.pop("revision"), content)
+            original(directory)
 
-        recovery._rebuild, recovery._is_view_usable = rebuild, is_view_usable
-        replace_everywhere(recovery.recover, recover)
+        recovery._rebuild, recovery._is_view_usable, recovery.mark = rebuild, is_view_usable, mark
 
 
 def _changes_in(frame):

@@ -351,6 +351,14 @@ ACCIDENTS = {
     "who makes the root dies": ("full", [(x, {"after mkdir root": "die"})], FIRST),
     "who makes the trash dies": ("full", [(x, {"after mkdir trash": "die"})], [(x, {}), (delete, {})]),
     "who makes an address dies before it has its name": ("full", [(x, {"before rename to alice.main": "die"})]),
+    "who recovers an address dies when its view may be trusted": (
+        "full",
+        FIRST,
+        [(k, {"after write": "die"})],
+        LOST_VIEW,
+        [(x, {"after rename to marker": "die"})],
+        [(x, {})],
+    ),
     "who makes an address dies when it has its name": ("off", [(x, {"after rename to alice.main": "die"})], FIRST),
 }
 
