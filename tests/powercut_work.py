@@ -22,6 +22,7 @@ from pronto_lmdb import checkpoint, creation, environment, identity, marker, rec
 from pronto_lmdb.commit import Commit
 from pronto_lmdb.group_commit import GroupCommit
 from pronto_lmdb.identity import LEVELS, OFF, State
+from pronto_lmdb.journal import Journal
 from pronto_lmdb.journal_format import _STATE, FRAME_OVERHEAD, head_of
 from pronto_lmdb.journaled import JournaledEnvironment
 from pronto_lmdb.journaled_commit import JournaledCommit
@@ -85,6 +86,11 @@ class Witness:
                 raise lmdb.DiskError("Input/output error (injected)")
             original(opened)
 
+        def flush_shared(journal, original=Journal._flush_shared):
+            with witness.observer.telling():
+                original(journal)
+
+        Journal._flush_shared = flush_shared
         JournaledCommit._begin, JournaledCommit._publish, Commit._commit = begin, attempt, publish
         JournaledEnvironment.flush_view = flush_view
         replace_everywhere(creation.build, self._wrapped_build(creation.build))

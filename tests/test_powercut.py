@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import traceback
+from contextlib import suppress
 
 import powercut
 import pytest
@@ -199,6 +200,63 @@ def test_a_process_dies_where_it_is_told_to(observed):
     records, _ = observed(lambda: (write("a", (0, b"x")), write("b")), script={"before open b": "die"})
 
     assert [record[0] for record in records] == ["create", "write", "flush", "flushed", "killed"]
+
+
+class Interrupted:
+    """What makes a step and its record one, with somebody else's step before one of the next of these."""
+
+    def __init__(self, whole, number, step):
+        self._whole = whole
+        self._left = number
+        self._step = step
+
+    def __enter__(self):
+        self._left -= 1
+        if not self._left:
+            self._step()
+        self._whole.__enter__()
+
+    def __exit__(self, *error):
+        self._whole.__exit__(*error)
+
+
+def test_nobody_is_told_that_a_flush_is_done_behind_one_that_failed(observed):
+    def work():
+        descriptor = write("a", (0, b"x"))
+        observer, inode = os.fdatasync.__self__, os.fstat(descriptor).st_ino
+        other = Observer(observer.log, observer._device, observer._errors, random.Random(1), Chances())
+
+        def fail():
+            other.log.add("flush", "other", inode)
+            other._fail_flush("other", inode, is_file=True)
+
+        observer.whole = Interrupted(observer.whole, 2, fail)  # when all but the record of the flush is done
+        with suppress(OSError):
+            os.fdatasync(descriptor)
+
+    records, _ = observed(work)
+
+    kinds = [record[0] for record in records]
+    assert "flush failed" in kinds
+    assert "flushed" not in kinds[kinds.index("flush failed") :]
+
+
+def test_who_learns_of_a_failed_flush_lives_to_tell(observed):
+    def work():
+        descriptor = write("a", (0, b"x"))
+        observer = os.fdatasync.__self__
+        observer.script["flush"] = 1
+        with observer.telling():
+            with suppress(OSError):
+                os.fdatasync(descriptor)
+            observer.chances = Chances(kill=1.0, disk_full=1.0)
+            os.pwrite(descriptor, b"!", 0)
+        os.pwrite(descriptor, b"?", 0)
+
+    records, _ = observed(work)
+
+    kinds = [record[0] for record in records]
+    assert kinds[kinds.index("flush failed") :] == ["flush failed", "injected", "write", "killed"]
 
 
 # -- scenes: what chance finds too rarely ----------------------------------------------------------------------------
