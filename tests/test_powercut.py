@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import random
 import traceback
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 
 import powercut
 import pytest
@@ -297,6 +297,30 @@ class Scene:
         except Exception:
             witness.log.add("error", os.getpid(), witness.number, traceback.format_exc())
 
+    @contextmanager
+    def beside(self, *steps):
+        """Run a process that has done all steps but the last before the block, and does the last behind it."""
+        (told, ready), (proceeding, proceed) = os.pipe(), os.pipe()
+
+        def wait(_):
+            os.close(ready)
+            os.read(proceeding, 1)
+
+        pid = os.fork()
+        if pid == 0:
+            try:
+                os.close(proceed)
+                self._act([*steps[:-1], (wait, {}), steps[-1]])
+            finally:
+                os._exit(0)
+        os.close(ready)
+        os.read(told, 1)  # there is nothing to read: it returns when the other end is closed
+        yield
+        os.close(proceed)
+        os.waitpid(pid, 0)
+        os.close(told)
+        os.close(proceeding)
+
     def lose_view(self):
         """Lose the view while the system stays up."""
         self.world.remove_markers()
@@ -441,6 +465,22 @@ def test_a_rule_prevents_what_happens_without_it(rule, tmp_path):
 
     assert play(Scene(tmp_path / "with"), SCENES[rule]).violations() == []
     assert play(Scene(tmp_path / "without", rule), SCENES[rule]).violations() != []
+
+
+FAILED_FLUSHES = {"full": [(one, {"flush": 1})], "normal": [(one, {}), (sync, {"flush": 1})]}
+
+
+@pytest.mark.parametrize("durability", FAILED_FLUSHES)
+def test_a_failed_checkpoint_of_one_who_found_the_journal_spoiled_misleads_nobody(durability, tmp_path, monkeypatch):
+    monkeypatch.setenv("PRONTO_FLUSH_INTERVAL", "3600")
+    scene = Scene(tmp_path, durability=durability)
+
+    with scene.beside((x, {}), (x, {})):
+        # The position is stored with the first of these, and behind the last it would have to be looked for.
+        scene.play((x, {}), (k, {}), *FAILED_FLUSHES[durability])
+        scene.play((x, {"rename to base": 1}))
+
+    assert scene.violations() == []
 
 
 CHECKSUM = "the checksum of a frame continues that of the frame before"  # nothing else leaves old frames to be found
