@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 PREFIX = "journal-"
 NEW_JOURNAL = "journal.tmp"
 
-_SPOILED = b"\1"
+_SOUND, _SPOILED = b"\0", b"\1"
 # The whole head: a later frame that was half written over four bytes could make the rest valid again.
 _NO_FRAME = bytes(FRAME_OVERHEAD)
 
@@ -173,6 +173,12 @@ class Journal:
         flush behind that takes 1.7 times as long (measured: 180 us against 105 us).
         """
         return os.lseek(self._descriptor, 0, os.SEEK_END) >= end
+
+    def is_spoiled(self) -> bool:
+        """Tell whether a flush of it failed: here, or in another process, which has marked the header."""
+        if not self.spoiled:
+            self.spoiled = os.pread(self._descriptor, 1, SPOILED_AT) != _SOUND
+        return self.spoiled
 
     def locate(self, state: State) -> None:
         """Find where the last commit ends, behind the position of an earlier one; the writer lock is held.

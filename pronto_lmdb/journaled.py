@@ -207,14 +207,18 @@ class JournaledEnvironment(Environment):
     # -- with the writer lock held -----------------------------------------------------------------------------
 
     def is_settled(self, state: State) -> bool:
-        """Tell whether a frame may be written behind the last commit."""
+        """Tell whether a frame may be written behind the last commit.
+
+        The mark of a spoiled journal is looked at even where this process has had it open all along: another one may
+        have tried to replace it, and need not have found where the last commit ends.
+        """
         journal = self.journal
         return (
             state.located
             and journal is not None
             and journal.id == state.journal
-            and not journal.spoiled
             and state.previous is None
+            and not journal.is_spoiled()
             and (state.level != FULL or self._is_in_place(journal, state.end))
         )
 

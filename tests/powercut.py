@@ -8,7 +8,7 @@ on, with a recovery that is killed as well, and are cut again.
 
 ``python tests/powercut.py --seed N`` runs one round and tells its story; ``--rules`` takes the rules of the protocol
 away, one at a time, and counts the damage. Which process comes when is chance, so a seed names a kind of round, and
-``--keep DIRECTORY`` keeps the disk of each violation.
+``--keep DIRECTORY`` keeps the disk of each violation, and the record of the life in which it was found.
 """
 
 from __future__ import annotations
@@ -57,6 +57,7 @@ def worker_process(world, seed, operations):
                 Worker(world, witness, store, random.Random(seed + 1)).work(operations)
             except BaseException:
                 witness.log.add("error", os.getpid(), witness.number, traceback.format_exc())
+            witness.observer.whole.__enter__()  # a thread that still flushes has written down what it did
         status = 0
     finally:
         os._exit(status)
@@ -243,7 +244,10 @@ def examine(world, records, known, count):
     result.counts = story.counts
     result.violations += [f"life {world.life}, live: {problem}" for problem in world.problems + story.problems]
     places = cuts(story, len(records), count, world.rng)
-    return result, examine_at(places, world, records, story, result)
+    survivors = examine_at(places, world, records, story, result)
+    if result.violations:  # a later life begins a new log
+        shutil.copyfile(world.log, f"{world.log}-of-life-{world.life}")
+    return result, survivors
 
 
 def examine_at(places, world, records, story, result):

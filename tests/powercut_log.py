@@ -21,8 +21,9 @@ import stat
 import struct
 import sys
 import time
+from contextlib import contextmanager
 from fcntl import LOCK_EX, LOCK_UN, flock
-from threading import RLock
+from threading import RLock, get_ident
 from types import SimpleNamespace
 
 _LENGTH = struct.Struct("<I")
@@ -152,6 +153,8 @@ class Observer:
         self._seen_errors = {}  # descriptor -> count of failed flushes when it was opened or told
         self._unseen = set()  # inodes made here whose first bytes did not come through os.write
         self.whole = _Whole(log.path)
+        self._telling = set()  # threads that will mark a flush which fails
+        self._secretive = None  # the one of them whose flush has failed
         self.script = {}  # place -> "die", or the number of the call that fails there, whatever the chances
 
     def install(self):
@@ -171,6 +174,8 @@ class Observer:
 
     def failpoint(self, place, *, rare=True, slow=1):
         """Die here or wait here, by chance; a slow step is waited for so many times as often."""
+        if self._keeps_secret():
+            return
         chances = self.chances
         self._obey(place)
         if self.random.random() < chances.kill * (chances.rare_factor if rare else 1.0):
@@ -206,6 +211,8 @@ class Observer:
 
     def _refuse_full(self, place):
         """Raise ENOSPC by chance, and for a few calls more once it began."""
+        if self._keeps_secret():
+            return
         if not self._full and self.random.random() < self.chances.disk_full:
             self._full = self.random.randint(1, 3)
         if self._is_told_to_fail(place):
@@ -357,14 +364,17 @@ class Observer:
         else:  # who dies in a flush that fails takes the secret along, as below
             self.failpoint("in flush", rare=False, slow=5)
         call(descriptor)
-        count = self._errors.count(inode)
-        if is_file and self._seen_errors.get(descriptor, count) != count:
+        # One step with the record: whom nobody has told of a failure so far was not met by it.
+        with self.whole:
+            count = self._errors.count(inode)
+            failed = is_file and self._seen_errors.get(descriptor, count) != count
             self._seen_errors[descriptor] = count
+            if not failed:
+                self.log.add("flushed", token)
+        if failed:
             # Not by chance: who dies here takes the secret along, and nobody else can know (docs/durability.md).
             self._obey("after failed flush")
             raise OSError(errno.EIO, "Input/output error (injected)")
-        with self.whole:
-            self.log.add("flushed", token)
         self.failpoint("after flush", rare=not is_file)
         return None
 
@@ -372,9 +382,32 @@ class Observer:
         with self.whole:
             self.log.add("flush failed", token)
             self.log.add("injected", os.getpid(), f"EIO at flush of a {'file' if is_file else 'directory'}")
+            if is_file:
+                self._errors.raise_for(inode)
+            if get_ident() in self._telling and not self._keeps_secret():
+                self.whole.__enter__()
+                self._secretive = get_ident()
         if not is_file:  # told to whoever asks, and tried again for whoever asks again
             raise OSError(errno.EIO, "Input/output error (injected)")
-        self._errors.raise_for(inode)
+
+    @contextmanager
+    def telling(self):
+        """Let nobody end this process from a flush that fails in here to the end of the block, by which it is marked.
+
+        Nobody else does anything meanwhile, and no more goes wrong: who takes the secret along, or cannot tell it,
+        loses what others are told is safe, and nothing can be done about that (docs/durability.md).
+        """
+        self._telling.add(get_ident())
+        try:
+            yield
+        finally:
+            self._telling.discard(get_ident())
+            if self._keeps_secret():
+                self._secretive = None
+                self.whole.__exit__()
+
+    def _keeps_secret(self):
+        return self._secretive == get_ident()
 
     # -- names -------------------------------------------------------------------------------------------------
 

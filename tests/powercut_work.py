@@ -22,6 +22,7 @@ from pronto_lmdb import checkpoint, creation, environment, identity, marker, rec
 from pronto_lmdb.commit import Commit
 from pronto_lmdb.group_commit import GroupCommit
 from pronto_lmdb.identity import LEVELS, OFF, State
+from pronto_lmdb.journal import Journal
 from pronto_lmdb.journal_format import _STATE, FRAME_OVERHEAD, head_of
 from pronto_lmdb.journaled import JournaledEnvironment
 from pronto_lmdb.journaled_commit import JournaledCommit
@@ -85,6 +86,11 @@ class Witness:
                 raise lmdb.DiskError("Input/output error (injected)")
             original(opened)
 
+        def flush_shared(journal, original=Journal._flush_shared):
+            with witness.observer.telling():
+                original(journal)
+
+        Journal._flush_shared = flush_shared
         JournaledCommit._begin, JournaledCommit._publish, Commit._commit = begin, attempt, publish
         JournaledEnvironment.flush_view = flush_view
         replace_everywhere(creation.build, self._wrapped_build(creation.build))
@@ -142,7 +148,11 @@ class Witness:
         return wrapped
 
     def _watch_recovery(self):
-        """Write down what a recovery has come to, when it is done."""
+        """Write down what a recovery has come to, before anybody trusts the view.
+
+        The marker ends it, and whoever dies right behind that tells nothing any more. Who dies before it is followed by
+        a recovery that comes to the same.
+        """
         found = {}
 
         def rebuild(directory, original=recovery._rebuild):
@@ -156,18 +166,17 @@ class Witness:
                 found.clear()  # what was committed last, as before
             return usable
 
-        def recover(directory, original=recovery.recover):
-            original(directory)
+        def mark(directory, original=recovery.mark):
             if found:
                 with (
                     lmdb.open(directory.place("."), readonly=True, lock=False, create=False) as view,
                     view.begin() as txn,
                 ):
                     content = [entry for entry in txn.cursor() if entry[0] != STATE]
-                self.log.add("recovered", *found["revision"], content)
+                self.log.add("recovered", *found.pop("revision"), content)
+            original(directory)
 
-        recovery._rebuild, recovery._is_view_usable = rebuild, is_view_usable
-        replace_everywhere(recovery.recover, recover)
+        recovery._rebuild, recovery._is_view_usable, recovery.mark = rebuild, is_view_usable, mark
 
 
 def _changes_in(frame):

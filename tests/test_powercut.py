@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import traceback
+from contextlib import contextmanager, suppress
 
 import powercut
 import pytest
@@ -201,6 +202,63 @@ def test_a_process_dies_where_it_is_told_to(observed):
     assert [record[0] for record in records] == ["create", "write", "flush", "flushed", "killed"]
 
 
+class Interrupted:
+    """What makes a step and its record one, with somebody else's step before one of the next of these."""
+
+    def __init__(self, whole, number, step):
+        self._whole = whole
+        self._left = number
+        self._step = step
+
+    def __enter__(self):
+        self._left -= 1
+        if not self._left:
+            self._step()
+        self._whole.__enter__()
+
+    def __exit__(self, *error):
+        self._whole.__exit__(*error)
+
+
+def test_nobody_is_told_that_a_flush_is_done_behind_one_that_failed(observed):
+    def work():
+        descriptor = write("a", (0, b"x"))
+        observer, inode = os.fdatasync.__self__, os.fstat(descriptor).st_ino
+        other = Observer(observer.log, observer._device, observer._errors, random.Random(1), Chances())
+
+        def fail():
+            other.log.add("flush", "other", inode)
+            other._fail_flush("other", inode, is_file=True)
+
+        observer.whole = Interrupted(observer.whole, 2, fail)  # when all but the record of the flush is done
+        with suppress(OSError):
+            os.fdatasync(descriptor)
+
+    records, _ = observed(work)
+
+    kinds = [record[0] for record in records]
+    assert "flush failed" in kinds
+    assert "flushed" not in kinds[kinds.index("flush failed") :]
+
+
+def test_who_learns_of_a_failed_flush_lives_to_tell(observed):
+    def work():
+        descriptor = write("a", (0, b"x"))
+        observer = os.fdatasync.__self__
+        observer.script["flush"] = 1
+        with observer.telling():
+            with suppress(OSError):
+                os.fdatasync(descriptor)
+            observer.chances = Chances(kill=1.0, disk_full=1.0)
+            os.pwrite(descriptor, b"!", 0)
+        os.pwrite(descriptor, b"?", 0)
+
+    records, _ = observed(work)
+
+    kinds = [record[0] for record in records]
+    assert kinds[kinds.index("flush failed") :] == ["flush failed", "injected", "write", "killed"]
+
+
 # -- scenes: what chance finds too rarely ----------------------------------------------------------------------------
 
 
@@ -238,6 +296,30 @@ class Scene:
                 worker.operate(verb, "alice.main")
         except Exception:
             witness.log.add("error", os.getpid(), witness.number, traceback.format_exc())
+
+    @contextmanager
+    def beside(self, *steps):
+        """Run a process that has done all steps but the last before the block, and does the last behind it."""
+        (told, ready), (proceeding, proceed) = os.pipe(), os.pipe()
+
+        def wait(_):
+            os.close(ready)
+            os.read(proceeding, 1)
+
+        pid = os.fork()
+        if pid == 0:
+            try:
+                os.close(proceed)
+                self._act([*steps[:-1], (wait, {}), steps[-1]])
+            finally:
+                os._exit(0)
+        os.close(ready)
+        os.read(told, 1)  # there is nothing to read: it returns when the other end is closed
+        yield
+        os.close(proceed)
+        os.waitpid(pid, 0)
+        os.close(told)
+        os.close(proceeding)
 
     def lose_view(self):
         """Lose the view while the system stays up."""
@@ -351,6 +433,14 @@ ACCIDENTS = {
     "who makes the root dies": ("full", [(x, {"after mkdir root": "die"})], FIRST),
     "who makes the trash dies": ("full", [(x, {"after mkdir trash": "die"})], [(x, {}), (delete, {})]),
     "who makes an address dies before it has its name": ("full", [(x, {"before rename to alice.main": "die"})]),
+    "who recovers an address dies when its view may be trusted": (
+        "full",
+        FIRST,
+        [(k, {"after write": "die"})],
+        LOST_VIEW,
+        [(x, {"after rename to marker": "die"})],
+        [(x, {})],
+    ),
     "who makes an address dies when it has its name": ("off", [(x, {"after rename to alice.main": "die"})], FIRST),
 }
 
@@ -375,6 +465,22 @@ def test_a_rule_prevents_what_happens_without_it(rule, tmp_path):
 
     assert play(Scene(tmp_path / "with"), SCENES[rule]).violations() == []
     assert play(Scene(tmp_path / "without", rule), SCENES[rule]).violations() != []
+
+
+FAILED_FLUSHES = {"full": [(one, {"flush": 1})], "normal": [(one, {}), (sync, {"flush": 1})]}
+
+
+@pytest.mark.parametrize("durability", FAILED_FLUSHES)
+def test_a_failed_checkpoint_of_one_who_found_the_journal_spoiled_misleads_nobody(durability, tmp_path, monkeypatch):
+    monkeypatch.setenv("PRONTO_FLUSH_INTERVAL", "3600")
+    scene = Scene(tmp_path, durability=durability)
+
+    with scene.beside((x, {}), (x, {})):
+        # The position is stored with the first of these, and behind the last it would have to be looked for.
+        scene.play((x, {}), (k, {}), *FAILED_FLUSHES[durability])
+        scene.play((x, {"rename to base": 1}))
+
+    assert scene.violations() == []
 
 
 CHECKSUM = "the checksum of a frame continues that of the frame before"  # nothing else leaves old frames to be found
