@@ -71,19 +71,34 @@ class _Whole:
     def __init__(self, path):
         self._threads = RLock()
         self._depth = 0
+        self._holder = None  # the thread that is inside
         self._descriptor = _REAL.open(path, os.O_RDONLY | os.O_CLOEXEC)
 
     def __enter__(self):
         self._threads.acquire()
         if not self._depth:
             flock(self._descriptor, LOCK_EX)
+            self._holder = get_ident()
         self._depth += 1
 
     def __exit__(self, *_):
         self._depth -= 1
         if not self._depth:
+            self._holder = None
             flock(self._descriptor, LOCK_UN)
         self._threads.release()
+
+    @contextmanager
+    def set_aside(self):
+        """Let everybody go on for as long as the caller waits for them, in the middle of a step."""
+        held = self._depth if self._holder == get_ident() else 0
+        for _ in range(held):
+            self.__exit__()
+        try:
+            yield
+        finally:
+            for _ in range(held):
+                self.__enter__()
 
 
 class Chances:

@@ -20,6 +20,7 @@ from powercut_log import FlushErrors, Log, Observer, replace_everywhere
 import pronto_lmdb
 from pronto_lmdb import checkpoint, creation, environment, identity, marker, recovery
 from pronto_lmdb.commit import Commit
+from pronto_lmdb.environment import Environment
 from pronto_lmdb.group_commit import GroupCommit
 from pronto_lmdb.identity import LEVELS, OFF, State
 from pronto_lmdb.journal import Journal
@@ -80,6 +81,10 @@ class Witness:
                 witness.publish(commit)
             witness.observer.failpoint("after commit", rare=False)
 
+        def resize(opened, *arguments, original=Environment._resize):
+            with witness.observer.whole.set_aside():  # it waits for threads that are inside, and may be flushing
+                original(opened, *arguments)
+
         def flush_view(opened, original=JournaledEnvironment.flush_view):
             if witness.observer.fails("flush of the view"):
                 marker.doubt(opened.directory)
@@ -90,7 +95,7 @@ class Witness:
             with witness.observer.telling():
                 original(journal)
 
-        Journal._flush_shared = flush_shared
+        Journal._flush_shared, Environment._resize = flush_shared, resize
         JournaledCommit._begin, JournaledCommit._publish, Commit._commit = begin, attempt, publish
         JournaledEnvironment.flush_view = flush_view
         replace_everywhere(creation.build, self._wrapped_build(creation.build))

@@ -6,6 +6,7 @@ import os
 import random
 import traceback
 from contextlib import contextmanager, suppress
+from threading import Thread
 
 import powercut
 import pytest
@@ -257,6 +258,21 @@ def test_who_learns_of_a_failed_flush_lives_to_tell(observed):
 
     kinds = [record[0] for record in records]
     assert kinds[kinds.index("flush failed") :] == ["flush failed", "injected", "write", "killed"]
+
+
+def test_who_waits_for_other_threads_in_the_middle_of_a_step_lets_them_go_on(observed):
+    def work():
+        whole = os.fdatasync.__self__.whole
+        with whole, whole:
+            other = Thread(target=write, args=["a"], daemon=True)
+            with whole.set_aside():
+                other.start()
+                other.join(30)
+            write("b")
+
+    records, _ = observed(work)
+
+    assert [record[2] for record in records if record[0] == "create"] == ["a", "b"]
 
 
 # -- scenes: what chance finds too rarely ----------------------------------------------------------------------------
