@@ -88,13 +88,16 @@ class Lookup:
 
     @staticmethod
     def _replaces(path: str, address: Address) -> bool:
-        text = read_text(path)
-        if text is None or _REPLACE not in text:
-            return False
-        from json import loads  # seldom needed: it would cost every command 5 ms
+        try:
+            text = read_text(path)
+            if text is None or _REPLACE not in text:
+                return False
+            from json import loads  # seldom needed: it would cost every command 5 ms
 
-        note = loads(text)
-        return bool(note["operation"] == "replace" and note["address"] == str(address))
+            note = loads(text)
+            return bool(note["operation"] == "replace" and note["address"] == str(address))
+        except (ValueError, KeyError, TypeError):
+            return False  # damaged: a check reports it
 
     def _is_at_work(self) -> bool:
         try:
