@@ -51,7 +51,7 @@ class Scale:
 
 
 ESSENTIAL = frozenset(["pronto", "raw", "sqlite", "legacy", "memory"])
-QUICK = Scale("quick", 5, 10_000, 4_000, 100, 1_000, 0.3, complete=False)
+QUICK = Scale("quick", 4, 10_000, 4_000, 100, 1_000, 0.3, complete=False)
 COMPLETE = Scale("complete", 7, 20_000, 8_000, 200, 1_000, 0.5, complete=True)
 
 

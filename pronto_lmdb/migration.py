@@ -21,7 +21,7 @@ from msgpack import packb
 from pronto_lmdb import changes, clock
 from pronto_lmdb.address import Address
 from pronto_lmdb.adoption import put_as_of
-from pronto_lmdb.errors import AddressNotFoundError, MigrationError, ProntoError
+from pronto_lmdb.errors import AddressNotFoundError, InvalidValueError, MigrationError, ProntoError
 from pronto_lmdb.identity import Identity
 from pronto_lmdb.legacy_keys import Parts, decode_key
 from pronto_lmdb.migration_plan import FAIL, KEEP, MERGED, NEW, NEWEST, REFUSED, AddressPlan, Options, Plan
@@ -37,6 +37,7 @@ from pronto_lmdb.migration_survey import (
     stored,
 )
 from pronto_lmdb.record import NAMESPACE_TTL, encode_ttl, header_of
+from pronto_lmdb.values import is_encodable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -236,7 +237,11 @@ def _paths(source: SourceArgument) -> list[str] | None:
     if source is None:
         return None
     several = [source] if isinstance(source, str | os.PathLike) else source
-    return [os.fsdecode(path) for path in several]
+    paths = [os.fsdecode(path) for path in several]
+    for path in paths:
+        if not is_encodable(path) or "\0" in path:
+            raise InvalidValueError(f"The path {path!a} cannot be used.", "Use UTF-8 without NUL.")
+    return paths
 
 
 def _silent(_phase: str, _done: int, _total: int) -> None:

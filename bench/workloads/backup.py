@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 NAME = "backup"
 OURS = "pronto-full"
-ADDRESSES = {"quick": 500, "complete": 10_000}
+ADDRESSES = {"quick": 200, "complete": 10_000}
 RECORDS = 40
 VALUE_BYTES = 250
 ROUNDS = 3

@@ -51,7 +51,7 @@ def run(run: Run) -> None:
         if not shell.pronto:
             run.note(NAME, "the command `pronto` is not installed")
             return
-        rows = min(ROWS, run.scale.records * 20)
+        rows = min(ROWS, run.scale.records * 10)
         work = _Work(shell, directory, rows)
         work.write(Random(run.seed))
         timings: dict[tuple[str, str], list[Timing]] = {}

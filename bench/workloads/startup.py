@@ -50,6 +50,8 @@ COMMANDS: dict[str, tuple[tuple[str, ...], str, int]] = {
     "version": (("version",), "", 0),
     "help": (("help", "set"), "", 0),
 }
+# Whose start counts: agents call them thousands of times.
+_HOT = frozenset(["set", "get", "get of something absent", "exists", "incr", "ttl", "keys", "scan", "del"])
 # Their output is more than a line that never changes.
 _UNCHECKED = frozenset(["ttl", "stats", "address info", "config list", "completion", "version", "help"])
 
@@ -64,9 +66,11 @@ def run(run: Run) -> None:
         for name, (arguments, _, _) in COMMANDS.items():
             shell.check(name, shell.run([*shell.pronto, *arguments])[1])
         timings: dict[str, array[int]] = {name: array("q") for name in ("bare interpreter", *COMMANDS)}
-        for _ in range(run.scale.rounds * 2):
+        for number in range(run.scale.rounds * 2):
             timings["bare interpreter"].append(shell.run([sys.executable, "-c", "pass"])[0])
             for name, (arguments, _, _) in COMMANDS.items():
+                if number % 3 and name not in _HOT:
+                    continue  # their targets are far away
                 nanoseconds, done = shell.run([*shell.pronto, *arguments])
                 shell.check(name, done)
                 timings[name].append(nanoseconds)

@@ -201,3 +201,9 @@ def test_without_anything_to_take_over_nothing_happens(pronto, monkeypatch, tmp_
     done = pronto("migrate")
     assert (done.code, done.err) == (0, "No data of ProntoDB was found.\n")
     assert not root.exists()
+
+
+def test_a_path_that_cannot_be_one_is_refused(pronto):
+    done = pronto("migrate", "\ud800")
+    assert (done.code, done.out) == (1, b"")
+    assert "cannot be used" in done.err
