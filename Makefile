@@ -16,7 +16,7 @@ refuse = { echo "Cannot set up $(VENV) with $(PYTHON): $(1) Choose another one: 
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test lint types wheel docs soak fuzz bench bench-quick clean
+.PHONY: help run test lint types wheel docs soak fuzz explore bench bench-quick clean
 
 help: ## show this list
 	@echo "usage: make TARGET [PYTHON=/path/to/python3]"
@@ -49,6 +49,9 @@ soak: $(TESTABLE) ## the long tests, which `make test` leaves out
 
 fuzz: $(TESTABLE) ## damage the files of a store in 100,000 ways
 	$(BIN)/python -m pytest -m soak --timeout 0 tests/test_fuzz.py
+
+explore: $(TESTABLE) ## the property tests with examples of their own; `make test` always takes the same ones
+	$(BIN)/python -m pytest -m hypothesis --hypothesis-profile explore --timeout 0
 
 bench: $(BENCHABLE) ## Pronto, the old design and its peers side by side, in under 20 minutes
 	$(BIN)/python -m bench run
