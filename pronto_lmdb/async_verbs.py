@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from pronto_lmdb import operations
 from pronto_lmdb.key import encode_key
 from pronto_lmdb.operations import UNSET
-from pronto_lmdb.reading import key_not_found
+from pronto_lmdb.reading import key_not_found, nothing_to_pop
 from pronto_lmdb.record import header_of, packed_value
 from pronto_lmdb.values import Value, unpack
 
@@ -284,7 +284,7 @@ class AsyncWrites(AsyncReads):
         """
         pair = await self._write_existing(operations.popitem, None)
         if pair is None:
-            raise key_not_found("")
+            raise nothing_to_pop()
         return pair
 
     async def clear(self) -> None:

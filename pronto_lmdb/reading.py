@@ -254,6 +254,11 @@ def key_not_found(key: str) -> KeyNotFoundError:
     return KeyNotFoundError(f"There is no key {key!r}.", "It was never written, was deleted, or has expired.")
 
 
+def nothing_to_pop() -> KeyNotFoundError:
+    """Return the error where there is no record at all."""
+    return KeyNotFoundError("There is no key: nothing is stored here.", "Put something first, or look with `len`.")
+
+
 def live_page(keys: Range, moment: Moment, most: float) -> list[tuple[bytes, bytes]]:
     """Return the next page of a range, without what has expired."""
     expired = moment.expired_keys()  # before the range moves on: if this fails, the page is read again

@@ -302,7 +302,8 @@ def _genesis(directory: Directory) -> Header:
                 if header.genesis and journal_name(header.journal) == name:
                     found.append(header)
     if len(found) != 1:
-        raise CorruptStoreError(f"{directory.path} has no base, and {len(found)} first journals.", _RESTORE)
+        which = f"{len(found)} first journals" if found else "no first journal"
+        raise CorruptStoreError(f"{directory.path} has no base, and {which}.", _RESTORE)
     return found[0]
 
 

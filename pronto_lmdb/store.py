@@ -10,6 +10,7 @@ from pronto_lmdb.address import Address
 from pronto_lmdb.arguments import checked_timeout
 from pronto_lmdb.config import SETTINGS, Config, checked, default_root
 from pronto_lmdb.errors import (
+    InvalidAddressError,
     InvalidValueError,
     ProntoError,
     StoreClosedError,
@@ -25,7 +26,7 @@ from pronto_lmdb.values import is_encodable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
     from types import TracebackType
     from typing import Any, Self
 
@@ -110,6 +111,19 @@ class Store(SnapshotVerbs):
         """Return the keystore of an address, which need not exist."""
         self.check_open()
         return Keystore(self, Address.of(address))
+
+    def __contains__(self, address: object) -> bool:
+        """Tell whether an address exists; what cannot be one does not."""
+        if not isinstance(address, (Address, str)):
+            return False
+        try:
+            return self.exists(address)
+        except InvalidAddressError:
+            return False
+
+    def __iter__(self) -> Iterator[Address]:
+        """Yield the addresses that exist, sorted by the bytes of their text."""
+        return (info.address for info in self.addresses())
 
     # -- care --------------------------------------------------------------------------------------------------
 

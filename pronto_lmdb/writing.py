@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, MutableMapping
 from pronto_lmdb import changes, operations
 from pronto_lmdb.key import encode_key
 from pronto_lmdb.operations import UNSET
-from pronto_lmdb.reading import ReadVerbs, key_not_found
+from pronto_lmdb.reading import ReadVerbs, key_not_found, nothing_to_pop
 from pronto_lmdb.record import expiry_of, packed_value
 from pronto_lmdb.values import Value, pack, unpack
 
@@ -167,7 +167,7 @@ class WriteVerbs(ReadVerbs, MutableMapping[str, Value]):
         """
         pair = self._write_existing(operations.popitem, None)
         if pair is None:
-            raise key_not_found("")
+            raise nothing_to_pop()
         return pair
 
     def clear(self) -> None:

@@ -27,8 +27,10 @@ _GRACE = 2.0
 pytest.register_assert_rewrite("conformance", "verb_conformance")
 
 # The suite says the same of the same tree whenever it is asked; `make explore` looks for what nobody has seen yet.
-hypothesis.settings.register_profile("suite", deadline=None, derandomize=True)
-hypothesis.settings.register_profile("explore", deadline=None, print_blob=True)
+# How long an example takes says nothing on a busy machine, and what a fixture makes is only read from, or made anew.
+_UNHEALTHY = [hypothesis.HealthCheck.too_slow, hypothesis.HealthCheck.function_scoped_fixture]
+hypothesis.settings.register_profile("suite", deadline=None, derandomize=True, suppress_health_check=_UNHEALTHY)
+hypothesis.settings.register_profile("explore", deadline=None, print_blob=True, suppress_health_check=_UNHEALTHY)
 hypothesis.settings.load_profile("suite")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import lmdb
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pronto_lmdb import InvalidKeyError, Key, discovery
@@ -27,7 +27,7 @@ def sorted_by_bytes(places):
     return sorted(places, key=lambda place: [part.encode() for part in place])
 
 
-@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=300)
 @given(alive=st.sets(keys, max_size=12), gone=st.sets(keys, max_size=6))
 def test_they_are_those_of_the_live_keys_that_follow_the_convention(store, clock, alive, gone):
     keystore = store["alice"]

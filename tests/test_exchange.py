@@ -10,7 +10,7 @@ import shutil
 import pytest
 import strategies
 from crash import killed_at
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import pronto_lmdb
@@ -41,7 +41,7 @@ def entries(keystore):
 _numbers = itertools.count()
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40)
 @given(
     batches=st.lists(
         st.dictionaries(strategies.keys, st.tuples(strategies.values, st.none() | st.floats(1e3, 1e9)), max_size=4),

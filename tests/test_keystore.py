@@ -9,7 +9,7 @@ from threading import Barrier, Event
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import alike, keys, values
 
@@ -191,7 +191,7 @@ def test_a_compare_and_set_loop_notices_a_value_that_came_back(keystore: Keystor
 
 
 @given(st.dictionaries(keys, values, min_size=1, max_size=6))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
+@settings(max_examples=50)
 def test_every_way_to_read_gives_what_was_written(keystore: Keystore, items: dict[str, Any]) -> None:
     keystore.clear()
     keystore.update(items)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from old_program import (
     LAYOUTS,
@@ -387,7 +387,7 @@ def histories(draw: st.DrawFn) -> list[tuple[OldKey, str, int | None]]:
     return draw(st.lists(st.tuples(st.sampled_from(keys), st.text(max_size=5), ttls), min_size=6, max_size=25))
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=40)
 @given(writes=histories(), split_meta=st.booleans(), duplicates=st.sampled_from(["last", "both"]))
 def test_what_users_meant_is_what_the_new_store_returns(writes, split_meta, duplicates, tmp_path_factory):
     directory = tmp_path_factory.mktemp("property")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from strategies import bounds, keys
 
@@ -76,7 +76,6 @@ near = st.one_of(st.sampled_from(BACKGROUND), st.sampled_from(BACKGROUND).map(la
     reverse=st.booleans(),
     limit=st.none() | st.integers(0, 700),
 )
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])  # only read from
 def test_any_range_gives_what_a_filter_gives(
     keystore: Keystore, prefix: str, start: str | None, stop: str | None, reverse: bool, limit: int | None
 ) -> None:

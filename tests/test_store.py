@@ -192,6 +192,15 @@ def test_addresses_may_come_and_go_during_a_listing(store: Store) -> None:
     assert listed(store) == sorted({f"a{number:02}.default" for number in range(20)} - set(seen))
 
 
+def test_a_store_contains_the_addresses_that_exist(store: Store) -> None:
+    store["alice.research"].put("k", 1)
+    store.create("bob")
+    assert list(store) == [Address("alice", "research"), Address("bob")]
+    assert "alice.research" in store
+    assert Address("bob") in store
+    assert [name for name in ("alice", "carol", "a.b.c", "", 1, None) if name in store] == []
+
+
 def test_an_absent_store_has_no_addresses(store: Store, root: Path) -> None:
     assert (listed(store), store.trash(), store.purge()) == ([], [], 0)
     assert not root.exists()

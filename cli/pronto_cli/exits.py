@@ -147,6 +147,12 @@ def _snake_case(name: str) -> str:
     return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name).lstrip("_")
 
 
+def _trace(error: BaseException) -> str:
+    from traceback import format_exception
+
+    return "".join(format_exception(error)).rstrip()
+
+
 def report(error: BaseException, streams: Streams, *, json: bool, verbose: bool) -> int:
     """Tell the user how a command line failed, and return the exit code.
 
@@ -154,21 +160,22 @@ def report(error: BaseException, streams: Streams, *, json: bool, verbose: bool)
         error: what ended it.
         streams: where to tell.
         json: as JSON, one line; then a miss is told too.
-        verbose: with the traceback.
+        verbose: with the traceback, in JSON as one of its fields.
 
     """
     streams.settle()
     found = outcome(error)
     if found.exit == Exit.CLOSED_PIPE:
         return found.exit
-    if verbose and found.exit not in (Exit.MISS, Exit.USAGE):
-        from traceback import format_exception
-
-        streams.tell("".join(format_exception(error)).rstrip())
+    trace = _trace(error) if verbose and found.exit not in (Exit.MISS, Exit.USAGE) else ""
+    if trace and not json:
+        streams.tell(trace)
     if json:
         from pronto_cli.jsonform import to_json
 
         fields = {"code": found.code, "message": found.message, "hint": found.hint, "exit": found.exit}
+        if trace:
+            fields["traceback"] = trace
         streams.tell(to_json({"error": fields}))
     elif found.exit != Exit.MISS:
         streams.tell(f"{streams.red('pronto:')} {found.message} {found.hint}".rstrip())

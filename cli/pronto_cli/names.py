@@ -37,6 +37,11 @@ def stored_name(line: Line, text: str) -> str:
     return str(Key.parse(text, line.ns_delim))
 
 
+def shown_key(line: Line, stored: str) -> str:
+    """Return a stored key as a line wants to see it: with its delimiter, unless no such key can be written so."""
+    return stored if line["literal"] else _with_delimiter(stored, line.ns_delim) or stored
+
+
 def _names_namespace(line: Line) -> bool:
     return line["project"] is not None or line["namespace"] is not None
 

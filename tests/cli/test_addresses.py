@@ -60,6 +60,18 @@ def test_info_of_an_absent_address_is_a_silent_miss(store, pronto):
     assert "alice.research" in error["hint"]
 
 
+def test_create_says_what_exists_already(pronto):
+    assert pronto("address", "create", "a.b", "--exist-ok").err == "Created a.b.\n"
+    assert pronto("address", "create", "a.b", "--exist-ok").err == "a.b exists already.\n"
+
+
+@pytest.mark.parametrize("words", [["address", "delete", "a.b"], ["cursor", "delete", "b", "-u", "a"]])
+def test_deleting_needs_no_yes_and_takes_it(store, pronto, words):
+    store.create("a.b")
+    assert pronto(*words, "--yes").code == 0
+    assert not store.exists("a.b")
+
+
 # -- life cycle ------------------------------------------------------------------------------------------------------
 
 

@@ -10,7 +10,7 @@ import shutil
 
 import pytest
 from crash import killed_at
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import pronto_cli
@@ -190,7 +190,6 @@ def test_quotes_mean_what_they_mean_elsewhere(text):
         assert split(text) == expected
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.binary(max_size=60), st.booleans())
 def test_any_lines(pronto, content, each):
     done = pronto("batch", *(["--each"] if each else []), stdin=content)

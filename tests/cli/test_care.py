@@ -48,7 +48,7 @@ def test_check_prints_a_problem_a_line_and_fails(root, damaged, pronto, words):
     assert (done.code, done.err) == (4, "")
     assert done.lines == [
         f"{root}/addresses/stranger holds no keystore",
-        f"bob.default: {root}/addresses/bob.default has no base, and 0 first journals.",
+        f"bob.default: {root}/addresses/bob.default has no base, and no first journal.",
     ]
 
 
@@ -59,7 +59,7 @@ def test_check_as_json_prints_an_object_a_line(root, damaged, pronto):
         {"address": None, "problem": f"{root}/addresses/stranger holds no keystore"},
         {
             "address": "bob.default",
-            "problem": f"{root}/addresses/bob.default has no base, and 0 first journals.",
+            "problem": f"{root}/addresses/bob.default has no base, and no first journal.",
         },
     ]
 
@@ -235,7 +235,7 @@ def test_repairs_as_json_are_an_object_a_line(root, damaged, pronto):
 def test_check_of_chosen_addresses(root, damaged, pronto):
     assert pronto("check", "alice.research").code == 0
     assert pronto("check", "alice.research", "bob").lines == [
-        f"bob.default: {root}/addresses/bob.default has no base, and 0 first journals."
+        f"bob.default: {root}/addresses/bob.default has no base, and no first journal."
     ]
     done = pronto("check", "nobody")
     assert (done.code, done.out) == (1, b"")

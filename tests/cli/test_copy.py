@@ -147,3 +147,15 @@ def test_real_exit_codes(program):
     assert program("copy", "nothing", "b").code == 2
     assert program("copy", "a..b", "b").code == 1
     assert program("copy", "a").code == 64
+
+
+def test_project_and_namespace_hold_for_both_keys(store, ok):
+    store["default"]["kb.recipes.bad.key"] = 1
+    ok("copy", "bad.key", "good", "-p", "kb", "-n", "recipes")
+    assert store["default"]["kb.recipes.good"] == 1
+
+
+def test_kept_content_finds_its_place_by_project_and_namespace(store, ok):
+    store["default"]["pipe.cache.1_x"] = "text"
+    ok("-q", "copy", "pipe.cache.1_x", "soup", "-p", "kb", "-n", "recipes")
+    assert list(store["default"].items()) == [("kb.recipes.soup", "text")]

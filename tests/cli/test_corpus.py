@@ -6,7 +6,7 @@ import json
 import os
 
 import pytest
-from hypothesis import HealthCheck, assume, example, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from pronto_cli.exits import MEANINGS
@@ -63,7 +63,7 @@ def is_prose(words):
     return not words or not {"help", "--help", "-h", "version", "--version"}.isdisjoint(words)
 
 
-@settings(max_examples=600, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=600)
 @given(words=lines(), piped=st.sampled_from([b"", b"text", b"\xff", b'{"a": 1}']))
 @example(words=["--json", "help"], piped=b"")
 @example(words=["help", "--", "set", "k", "-a"], piped=b"")
@@ -72,7 +72,7 @@ def test_any_line(pronto, words, piped):
     check_line(pronto, words, piped)
 
 
-@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20)
 @given(words=lines(), piped=st.sampled_from([b"", b"text", b"\xff"]))
 def test_any_line_through_the_installed_entry_point(entry_point, words, piped):
     check_line(entry_point, words, piped)
@@ -108,7 +108,7 @@ def check_data(words, done):
 
 @pytest.mark.parametrize("command", BRISK)
 @given(arguments=st.lists(texts.filter(lambda text: not text.startswith("-")), max_size=3))
-@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15)
 def test_any_arguments(pronto, command, arguments):
     assume(not leaves_the_scratch([command, *arguments]))
     done = pronto(*command.split(), *arguments, stdin=b"piped")

@@ -88,9 +88,11 @@ def test_no_traceback_is_shown_unless_asked_for(failing):
     assert "Traceback" in failing(ZeroDivisionError(), "-qv").err
 
 
-def test_verbose_ends_with_the_error_object_too(failing):
-    last = failing(ZeroDivisionError(), "-v", "--json").err.splitlines()[-1]
-    assert json.loads(last)["error"]["code"] == "internal_error"
+def test_with_json_the_traceback_is_part_of_the_error_object(failing):
+    error = json.loads(failing(ZeroDivisionError(), "-v", "--json").err)["error"]
+    assert error["code"] == "internal_error"
+    assert "ZeroDivisionError" in error["traceback"]
+    assert "traceback" not in json.loads(failing(ZeroDivisionError(), "--json").err)["error"]
 
 
 @pytest.mark.parametrize(

@@ -220,3 +220,10 @@ def test_keys_and_scan_leave_out_what_has_expired(clock, store, ok):
 @pytest.mark.parametrize("command", ["keys", "scan"])
 def test_nothing_selected_prints_nothing(ok, command):
     assert ok(command, "-p", "nobody").out == b""
+
+
+def test_a_delimiter_of_ones_own_stands_in_the_entry_too(store, ok):
+    store["default"]["p.n.k"] = 1
+    words = ("get", "--with-revision", "--json")
+    assert ok(*words, "--ns-delim", "|", "p|n|k").json["key"] == "p|n|k"
+    assert ok(*words, "--ns-delim", "|", "--literal", "p.n.k").json["key"] == "p.n.k"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 from hashlib import md5
 
 import pytest
@@ -103,3 +104,19 @@ def test_a_line_that_cannot_be_understood_reads_nothing(root, pronto, words):
     done = pronto(*words)
     assert (done.code, done.out) == (64, b"")
     assert not root.exists()
+
+
+def test_what_is_too_large_for_a_value_is_kept(clock, store, pronto, ok):
+    ok("config", "set", "value_limit", "1000")
+    done = pronto("set", "plan", stdin="x" * 2000)
+    assert done.code == 1
+    assert store["default"][kept_key(b"x" * 2000)] == "x" * 2000
+
+
+def test_where_the_default_address_is_busy_another_one_keeps_it(clock, store, pronto):
+    store["default"].put("k", 1)
+    with open(store.info("default").path / "lock") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        done = pronto("set", "plan", "--timeout", "0.01", stdin=CONTENT)
+    assert (done.code, f"under {KEY} in default.pipe-cache" in done.err) == (5, True)
+    assert store["default.pipe-cache"][KEY] == CONTENT

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pronto_cli.tokens import TokenError, tokens
@@ -174,7 +174,6 @@ def test_tokens_come_from_a_pipe(pronto):
     assert pronto("stream", typed="a=1").code == 64
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.text("ab=;:.'\"\\ \0é/", max_size=25) | st.binary(max_size=25))
 def test_any_stream(pronto, content):
     done = pronto("stream", stdin=content)

@@ -4,7 +4,13 @@ from typing import Annotated
 
 import typer
 
-from pronto_cli.commands.words import AddressArgument, DryRunOption, OptionalAddressArgument, YesOption
+from pronto_cli.commands.words import (
+    AddressArgument,
+    DryRunOption,
+    OptionalAddressArgument,
+    UnneededYesOption,
+    YesOption,
+)
 from pronto_cli.grammar import Group, command, epilog
 
 
@@ -60,7 +66,7 @@ def _info(name: OptionalAddressArgument = None) -> None:
     """
 
 
-def _delete(name: AddressArgument, dry_run: DryRunOption = False) -> None:
+def _delete(name: AddressArgument, dry_run: DryRunOption = False, yes: UnneededYesOption = False) -> None:
     """Move an address to the trash, from where undelete brings it back."""
 
 

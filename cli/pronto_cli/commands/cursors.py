@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from pronto_cli.commands.words import DryRunOption
+from pronto_cli.commands.words import DryRunOption, UnneededYesOption
 from pronto_cli.completion import complete_cursor
 from pronto_cli.grammar import Group, command, epilog
 
@@ -51,7 +51,7 @@ def _active() -> None:
     """
 
 
-def _delete(name: _Name, dry_run: DryRunOption = False) -> None:
+def _delete(name: _Name, dry_run: DryRunOption = False, yes: UnneededYesOption = False) -> None:
     """Move the address of this user and cursor to the trash, from where `address undelete` brings it back."""
 
 

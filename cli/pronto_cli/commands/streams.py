@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from pronto_cli.commands.words import LiteralOption, NamespaceOption, ProjectOption
 from pronto_cli.completion import complete_address
 from pronto_cli.grammar import command
 
@@ -34,9 +35,11 @@ def _copy(
         typer.Option("--to", metavar="ADDRESS", help="Where DST, a key then, is.", autocompletion=complete_address),
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")] = False,
-    literal: Annotated[bool, typer.Option("--literal", help="Take keys as they are, not by the convention.")] = False,
+    project: ProjectOption = None,
+    namespace: NamespaceOption = None,
+    literal: LiteralOption = False,
 ) -> None:
-    """Copy a key, with its expiry. Exit code 3 if DST is there, 2 if SRC is not.
+    """Copy a key, with its expiry. Exit code 3 if DST is there, 2 if SRC is not. -p and -n apply to both.
 
     From pipe.cache, where refused content is kept, the content moves: the copy does not expire, and once it is durable
     the original is removed.

@@ -58,4 +58,5 @@ OwnProjectOption = Annotated[
 ]
 LiteralOption = Annotated[bool, typer.Option("--literal", help="Take keys as they are, not by the convention.")]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Print the addresses concerned, and change nothing.")]
+UnneededYesOption = Annotated[bool, typer.Option("--yes", help="Accepted: nobody is asked, as nothing is lost.")]
 YesOption = Annotated[bool, typer.Option("--yes", help="Do not ask; needed where there is no terminal.")]

@@ -53,6 +53,7 @@ def create(line: Line, streams: Streams) -> int:
     labels = dict(_label(text) for text in line["label"] or ())
     address = Address.parse(line["name"])
     with opened(line) as store:
+        existed = bool(line["exist_ok"]) and store.exists(address)
         try:
             info = store.create(
                 address,
@@ -66,7 +67,7 @@ def create(line: Line, streams: Streams) -> int:
             if store.exists(address):
                 error.hint = "Add --exist-ok to accept it as it is."
             raise
-    _announce(line, streams, info, f"Created {info.address}.")
+    _announce(line, streams, info, f"{info.address} exists already." if existed else f"Created {info.address}.")
     return Exit.OK
 
 

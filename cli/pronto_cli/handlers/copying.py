@@ -40,7 +40,7 @@ def _place(line: Line, store: Store, text: str, address: str | None) -> tuple[Ke
         before, _, text = text.partition(":")
         address = before or None
     where = current_address(line, store) if address is None else Address.parse(address)
-    return store[where], stored_name(line, text)
+    return store[where], text if text.startswith(KEPT) else stored_name(line, text)
 
 
 def _remove(source: Keystore, key: str, revision: int) -> None:

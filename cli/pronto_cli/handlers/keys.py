@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pronto_cli.exits import Exit, UsageError
 from pronto_cli.line import whole
-from pronto_cli.names import stored_key
+from pronto_cli.names import shown_key, stored_key
 from pronto_cli.place import keystore, opened
 from pronto_cli.printing import print_value
 from pronto_lmdb.reading import key_not_found
@@ -38,7 +38,7 @@ def _get_entry(line: Line, streams: Streams) -> int:
         entry = keystore(line, store).entry(stored_key(line))
     if line.json:
         record = {
-            "key": entry.key,
+            "key": shown_key(line, entry.key),
             "value": entry.value,
             "revision": entry.revision,
             "updated_at": time_text(entry.updated_at),

@@ -9,6 +9,7 @@ from pronto_cli.line import number, whole
 from pronto_cli.names import stored_key
 from pronto_cli.place import DEFAULT_ADDRESS, current_address, keystore, opened
 from pronto_lmdb import clock
+from pronto_lmdb.address import Address
 from pronto_lmdb.errors import ConflictError, InvalidValueError, KeyNotFoundError, ProntoError
 from pronto_lmdb.store import open as open_store
 from pronto_lmdb.transaction import Transaction
@@ -17,7 +18,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pronto_cli.line import Line
     from pronto_cli.streams import Streams
-    from pronto_lmdb.address import Address
     from pronto_lmdb.keystore import Keystore
     from pronto_lmdb.store import Store
     from pronto_lmdb.values import Value
@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 KEPT_SECONDS = 15 * 60
 # The line has waited already: an address that is still busy after this is passed over.
 _SHELTER_SECONDS = 1.0
+# Its cursor in default: where content is kept while that address is busy as well.
+_LAST_RESORT = "pipe-cache"
+# It was read already, so the limit of a value may not lose it.
+_MOST_KEPT = 2**32 - 1
 
 
 class _Wish:
@@ -121,6 +125,7 @@ def _keep(content: bytes, line: Line) -> str:
     digest = md5(content, usedforsecurity=False).hexdigest()[:8]
     key = f"pipe.cache.{clock.now() // 1_000_000}_{digest}"
     with open_store(line.root, timeout=_SHELTER_SECONDS) as store:
+        store.value_limit = _MOST_KEPT
         for address in _shelters(line, store):
             try:
                 store[address].put(key, _text_or_bytes(content), ttl=KEPT_SECONDS)
@@ -131,9 +136,9 @@ def _keep(content: bytes, line: Line) -> str:
 
 
 def _shelters(line: Line, store: Store) -> list[Address]:
-    """Return where to try, in order: the same address, unless it was the one refused, then the default."""
+    """Return where to try, in order: the same address, unless it was the one refused, the default, a last resort."""
+    places = [DEFAULT_ADDRESS, Address(DEFAULT_ADDRESS.user, _LAST_RESORT)]
     try:
-        address = current_address(line, store)
+        return list(dict.fromkeys([current_address(line, store), *places]))
     except ProntoError:
-        return [DEFAULT_ADDRESS]
-    return list(dict.fromkeys([address, DEFAULT_ADDRESS]))
+        return places
