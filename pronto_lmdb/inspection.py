@@ -20,7 +20,7 @@ from pronto_lmdb.data_files import DATA_FILE, damage, damage_at_rest
 from pronto_lmdb.directory import Directory
 from pronto_lmdb.environment import StaleEnvironment
 from pronto_lmdb.errors import CorruptStoreError, FormatVersionError, ProntoError
-from pronto_lmdb.identity import LEVELS, OFF, Identity
+from pronto_lmdb.identity import LEVELS, OFF, Identity, State
 from pronto_lmdb.journal import journal_name
 from pronto_lmdb.journal_format import HEADER_SIZE, SPOILED_AT
 from pronto_lmdb.journaled import JournaledEnvironment
@@ -49,7 +49,6 @@ if TYPE_CHECKING:
     import lmdb
 
     from pronto_lmdb.environment import Environment
-    from pronto_lmdb.identity import State
 
 _ATTEMPTS = 20
 # How much a file may grow, in bytes, while it is being looked at, or a quarter; how often that is asked, and tried.
@@ -163,7 +162,7 @@ def _inspected(environment: Environment, txn: lmdb.Transaction[bytes], *, deep: 
         return state, [problem]
     if not identity.address:
         return state, []  # the entries of the registry are another matter
-    found = list(entry_problems(txn, state, deep=deep, entries=_watched(environment, iter(txn.cursor()))))
+    found = list(_entry_problems(txn, state, deep=deep, entries=_watched(environment, iter(txn.cursor()))))
     if isinstance(environment, JournaledEnvironment):
         found += _agreement_problems(environment, identity, state)
         if state.level != OFF:  # where nothing is promised of the journal
@@ -182,7 +181,21 @@ def _structural_problem(environment: Environment) -> str | None:
 # -- entries and counters --------------------------------------------------------------------------------------------
 
 
-def entry_problems(
+def deep_problems(txn: lmdb.Transaction[bytes], path: str) -> list[str]:
+    """Return what is wrong with the entries of a keystore that nobody writes to meanwhile, every value included.
+
+    Args:
+        txn: of its view.
+        path: of the keystore, for messages.
+
+    Raises:
+        FormatVersionError, CorruptStoreError: if its state cannot be read.
+
+    """
+    return list(_entry_problems(txn, State.read(txn, path, txn.id()), deep=True, entries=txn.cursor()))
+
+
+def _entry_problems(
     txn: lmdb.Transaction[bytes], state: State, *, deep: bool, entries: Iterable[tuple[bytes, bytes]]
 ) -> Iterator[str]:
     """Yield what is wrong with the entries of a view, and with what the state counts of them.

@@ -22,7 +22,7 @@ from pronto_lmdb.errors import CorruptStoreError, LockTimeoutError, StoreFullErr
 from pronto_lmdb.files import move
 from pronto_lmdb.forks import gate
 from pronto_lmdb.identity import DELETED, LIVE, OFF, Identity, State
-from pronto_lmdb.inspection import entry_problems
+from pronto_lmdb.inspection import deep_problems
 from pronto_lmdb.journal import PREFIX
 from pronto_lmdb.journal_format import Header, frames
 from pronto_lmdb.journaled import JournaledEnvironment
@@ -37,7 +37,7 @@ from pronto_lmdb.translation import translated
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterable, Iterator
 
     from pronto_lmdb.attic import Attic
     from pronto_lmdb.layout import Layout
@@ -198,18 +198,15 @@ class Mending:
             commit.abort()
 
     def _set_entries_right(self) -> None:
-        if not self._begun(self._entry_problems):
+        if not self._entry_problems():
             return
         changed = reindex(self._begin(), self._keep)
         self.done.append(f"index and counters were made anew, {changed} entries changed")
 
-    def _entry_problems(self, txn: lmdb.Transaction[bytes]) -> list[str]:
-        return list(entry_problems(txn, State.read(txn, self._path, txn.id()), deep=True, entries=txn.cursor()))
-
-    def _begun(self, operation: Callable[[lmdb.Transaction[bytes]], list[str]]) -> list[str]:
+    def _entry_problems(self) -> list[str]:
         while True:
             with suppress(StaleEnvironment):
-                return opened(self._path, self._owner).read(operation)
+                return opened(self._path, self._owner).read(lambda txn: deep_problems(txn, self._path))
 
     def _keep(self, entries: list[tuple[bytes, bytes]]) -> None:
         text = "".join(json.dumps({"key": key.hex(), "record": record.hex()}) + "\n" for key, record in entries)
