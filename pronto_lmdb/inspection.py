@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 from contextlib import contextmanager, suppress
-from struct import error as BadSizeError  # noqa: N812 - it says more
 from tempfile import TemporaryDirectory
 
 from pronto_lmdb import clock
@@ -19,7 +18,7 @@ from pronto_lmdb.checkpoint import holds_truth
 from pronto_lmdb.data_files import DATA_FILE, damage, damage_at_rest
 from pronto_lmdb.directory import Directory
 from pronto_lmdb.environment import StaleEnvironment
-from pronto_lmdb.errors import CorruptStoreError, FormatVersionError, ProntoError
+from pronto_lmdb.errors import CorruptStoreError, FormatVersionError
 from pronto_lmdb.identity import LEVELS, OFF, Identity, State
 from pronto_lmdb.journal import journal_name
 from pronto_lmdb.journal_format import HEADER_SIZE, SPOILED_AT
@@ -32,15 +31,13 @@ from pronto_lmdb.record import (
     IDENTITY,
     NAMESPACE_TTL,
     STATE,
-    decode_ttl,
     expired_key,
     expiry_entry,
     expiry_of,
-    header_of,
-    packed_value,
+    is_readable_default,
+    readable_header,
 )
 from pronto_lmdb.recovery import TORN, content_of, header_behind, open_base, replay
-from pronto_lmdb.values import unpack
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -218,7 +215,8 @@ def _entry_problems(
             _look_at_index(tally, txn, key)
         elif key.startswith(NAMESPACE_TTL):
             namespaces += 1
-            _look_at_default(tally, key, stored)
+            if not is_readable_default(key, stored):
+                tally.add("default TTLs that cannot be read", key.removeprefix(NAMESPACE_TTL))
         elif key not in (IDENTITY, STATE):
             tally.add("entries of unknown kind", key)
     yield from tally.problems()
@@ -238,13 +236,13 @@ def _look_at_record(
     tally: _Tally, txn: lmdb.Transaction[bytes], state: State, key: bytes, record: bytes, *, deep: bool
 ) -> None:
     try:
-        key.decode()
-        revision, _, expires_at = header_of(record)
-        if deep:
-            unpack(packed_value(record))
-    except (ProntoError, UnicodeDecodeError):
+        header = readable_header(key, record, deep=deep)
+    except FormatVersionError:
+        header = None
+    if header is None:
         tally.add("records that cannot be read", key)
         return
+    revision, _, expires_at = header
     if revision > state.revision:
         tally.add("records that are newer than the last commit", key)
     if expires_at is not None and txn.get(expiry_entry(expires_at, key)) is None:
@@ -259,15 +257,6 @@ def _look_at_index(tally: _Tally, txn: lmdb.Transaction[bytes], entry: bytes) ->
         expires_at = None if record is None else expiry_of(record)
     if expires_at is None or expiry_entry(expires_at, key) != entry:
         tally.add("entries of the expiry index without their record", key)
-
-
-def _look_at_default(tally: _Tally, entry: bytes, stored: bytes) -> None:
-    namespace = entry.removeprefix(NAMESPACE_TTL)
-    try:
-        decode_ttl(stored)
-        namespace.decode()
-    except (BadSizeError, UnicodeDecodeError):
-        tally.add("default TTLs that cannot be read", namespace)
 
 
 # -- base and journal ------------------------------------------------------------------------------------------------

@@ -29,9 +29,18 @@ from pronto_lmdb.journaled import JournaledEnvironment
 from pronto_lmdb.journaled_commit import JournaledCommit
 from pronto_lmdb.marker import MARKER, is_of_this_boot, mark
 from pronto_lmdb.pool import pool
-from pronto_lmdb.record import EXPIRY, FIRST_USER_KEY, IDENTITY, NAMESPACE_TTL, expiry_entry, header_of
+from pronto_lmdb.record import (
+    EXPIRY,
+    FIRST_USER_KEY,
+    IDENTITY,
+    NAMESPACE_TTL,
+    expiry_entry,
+    header_of,
+    is_readable_default,
+    readable_header,
+)
 from pronto_lmdb.recovery import REBUILD, TORN, content_of, header_behind, last_frame_behind, open_base, recover, replay
-from pronto_lmdb.reindex import is_readable, reindex
+from pronto_lmdb.reindex import reindex
 from pronto_lmdb.salvage import DamagedFile
 from pronto_lmdb.translation import translated
 
@@ -347,12 +356,12 @@ def _overlay(entries: Entries, found: Iterable[tuple[bytes, bytes]]) -> None:
 def _is_record(key: bytes, record: bytes) -> bool:
     """Tell whether an entry is a record; in a damaged page one of another format is no record either."""
     with suppress(Exception):
-        return 0 < len(key) <= 500 and is_readable(key, record)
+        return 0 < len(key) <= 500 and readable_header(key, record, deep=True) is not None
     return False
 
 
 def _is_default(key: bytes, stored: bytes) -> bool:
-    return key.startswith(NAMESPACE_TTL) and len(stored) == 8
+    return key.startswith(NAMESPACE_TTL) and is_readable_default(key, stored)
 
 
 def _identity_in(entries: Entries) -> Identity | None:
