@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from operator import attrgetter
 from statistics import median
 from typing import TYPE_CHECKING
 
@@ -81,7 +82,7 @@ def _speeds(result: Result, row: Row, basis: str) -> list[float]:
 
 def compare(old: Result, new: Result) -> tuple[str, int]:
     """Return the comparison as text, and how many regressions there are."""
-    found = sorted(verdicts(old, new), key=_change)
+    found = sorted(verdicts(old, new), key=attrgetter("change"))
     rows = [_line(verdict) for verdict in found]
     regressions = sum(verdict.kind == REGRESSION for verdict in found)
     gone = [row for row in old.rows if row.contender.startswith("pronto") and not _still_there(row, new)]
@@ -99,7 +100,3 @@ def _line(verdict: Verdict) -> tuple[str, ...]:
     kind = f"**{verdict.kind}**" if verdict.kind == REGRESSION else verdict.kind
     name = f"{row.workload}: {row.case}, {row.contender}{given}"
     return name, f"{verdict.change:.2f}", f"{verdict.noise:.0%}", verdict.basis or "itself", kind
-
-
-def _change(verdict: Verdict) -> float:
-    return verdict.change

@@ -32,6 +32,7 @@ class Scale:
     """How much is measured.
 
     Attributes:
+        name: of the kind of run.
         rounds: turns of each contender in each case.
         records: how many an address holds, unless the case says otherwise.
         reads, durable_writes, relaxed_writes: operations in one turn.
@@ -50,6 +51,7 @@ class Scale:
     complete: bool
 
 
+# Families of contenders: Pronto, the ceiling, SQLite, the old design, and no engine at all.
 ESSENTIAL = frozenset(["pronto", "raw", "sqlite", "legacy", "memory"])
 QUICK = Scale("quick", 4, 10_000, 4_000, 100, 1_000, 0.3, complete=False)
 COMPLETE = Scale("complete", 7, 20_000, 8_000, 200, 1_000, 0.5, complete=True)
@@ -91,7 +93,7 @@ class Run:
         return [CONTENDERS[name] for name in names if self.statuses[name] == "measured"]
 
     def few(self, names: Iterable[str]) -> list[str]:
-        """Return those of some names that a quick run has time for: Pronto, the ceiling, SQLite, the old design."""
+        """Return those of some names for which there is time: all, or in a quick run the essential ones."""
         return [name for name in names if self.scale.complete or name.partition("-")[0] in ESSENTIAL]
 
     def reads(self, contender: Contender) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from bench.results import HIGHER_IS_BETTER, Result, Row, speed
@@ -161,11 +162,7 @@ def _ratio(row: Row, rows: list[Row], contender: str) -> str:
 
 
 def _by_speed(rows: list[Row]) -> list[Row]:
-    return sorted(rows, key=_figure, reverse=rows[0].unit in HIGHER_IS_BETTER)
-
-
-def _figure(row: Row) -> float:
-    return row.figure
+    return sorted(rows, key=attrgetter("figure"), reverse=rows[0].unit in HIGHER_IS_BETTER)
 
 
 def _matrix(rows: list[Row], varying: str) -> str:

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from statistics import median
 from typing import Any
 
-from bench.measure import Timing, percentiles, spread
+from bench.measure import Timing, percentile, percentiles, spread
 
 FORMAT = 1
 # The unit of a row says which direction is good.
@@ -51,11 +51,6 @@ class Row:
         """Interquartile range of the rounds, relative to the figure."""
         return spread(self.rounds)
 
-    @property
-    def subject(self) -> tuple[str, str, tuple[tuple[str, int], ...]]:
-        """What was measured, whoever did it."""
-        return self.workload, self.case, tuple(sorted(self.parameters.items()))
-
 
 def latency_row(workload: str, case: str, contender: str, timings: Sequence[Timing], parameters: Parameters) -> Row:
     """Return the row of turns whose figure is the median latency of one operation or item."""
@@ -67,6 +62,16 @@ def rate_row(workload: str, case: str, contender: str, timings: Sequence[Timing]
     """Return the row of turns whose operations differ so much that only their rate says something."""
     rounds = [timing.rate for timing in timings]
     return figure_row(workload, case, contender, "ops/s", rounds, parameters, **_totals(timings))
+
+
+def p99_row(
+    workload: str, case: str, contender: str, turns: Sequence[Sequence[int]], parameters: Parameters, **extra: Any
+) -> Row:
+    """Return the row of turns, latencies in nanoseconds, whose figure is what a hundredth of each exceeds."""
+    pooled = [latency for turn in turns for latency in turn]
+    rounds = [percentile(sorted(turn), 0.99) / 1000 for turn in turns]
+    extra |= {"operations": len(pooled), "percentiles": percentiles(pooled)}
+    return figure_row(workload, case, contender, "us", rounds, parameters, **extra)
 
 
 def _totals(timings: Sequence[Timing]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from contextlib import contextmanager
 from itertools import zip_longest
+from operator import itemgetter
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Self
 
@@ -136,7 +137,7 @@ class Stand:
     def check_pairs(self, indexes: Iterable[int], pairs: Iterable[tuple[str, Any]]) -> None:
         """Compare the pairs of a scan with the indexes that it must show, in their order."""
         if not self.contender.ordered:
-            indexes, pairs = sorted(indexes), sorted(pairs, key=_first)
+            indexes, pairs = sorted(indexes), sorted(pairs, key=itemgetter(0))
         for index, pair in zip_longest(indexes, pairs):
             if index is None:
                 raise WrongAnswer(f"{self.name}: a scan shows {pair[0]}, which it must not show.")
@@ -158,7 +159,3 @@ class Stand:
         """Close and open the address, and compare everything in it with the ledger."""
         self.reopen()
         self.check_pairs(sorted(self.ledger), self.adapter.scan())
-
-
-def _first(pair: tuple[str, Any]) -> str:
-    return pair[0]

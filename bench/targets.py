@@ -29,17 +29,17 @@ class Point:
 
 @dataclass(frozen=True)
 class Target:
-    """``ours`` must be at least ``least`` times as fast as ``theirs``."""
+    """``ours`` must be at least ``factor`` times as fast as ``theirs``."""
 
     path: str
     ours: Point
     theirs: Point
-    least: float
+    factor: float
 
     @property
     def demand(self) -> str:
         """The target in words."""
-        return f"at least {self.least:g} x {self.theirs.contender}"
+        return f"at least {self.factor:g} x {self.theirs.contender}"
 
     def measured(self, result: Result) -> float | None:
         """Return the ratio, or ``None`` where either was not measured."""
@@ -52,7 +52,7 @@ class Target:
 
     def met(self, measured: float) -> bool:
         """Tell whether it holds, as exactly as it is shown."""
-        return round(measured, 2) >= self.least
+        return round(measured, 2) >= self.factor
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class Goal(Target):
     @property
     def demand(self) -> str:
         """The goal in words."""
-        return f"goal: {self.least:g} x {self.theirs.contender}"
+        return f"goal: {self.factor:g} x {self.theirs.contender}"
 
 
 @dataclass(frozen=True)
@@ -129,12 +129,12 @@ class Floor(Limit):
 
 @dataclass(frozen=True)
 class Slowdown(Target):
-    """``ours`` must take at most ``least`` times as long as ``theirs``."""
+    """``ours`` must take at most ``factor`` times as long as ``theirs``."""
 
     @property
     def demand(self) -> str:
         """The target in words."""
-        return f"at most {self.least:g} x {self._basis}"
+        return f"at most {self.factor:g} x {self._basis}"
 
     @property
     def _basis(self) -> str:
@@ -147,7 +147,7 @@ class Slowdown(Target):
 
     def met(self, measured: float) -> bool:
         """Tell whether it holds, as exactly as it is shown."""
-        return round(measured, 2) <= self.least
+        return round(measured, 2) <= self.factor
 
 
 @dataclass(frozen=True)
@@ -177,7 +177,7 @@ class OwnSlowdown(Slowdown):
     def measured(self, result: Result) -> float | None:
         """Return the ratio of the slowdowns."""
         ours = super().measured(result)
-        theirs = Slowdown("", self.ours.by(self.idle), self.theirs.by(self.idle), self.least).measured(result)
+        theirs = Slowdown("", self.ours.by(self.idle), self.theirs.by(self.idle), self.factor).measured(result)
         return ours / theirs if ours and theirs else None
 
 
@@ -188,8 +188,8 @@ def verdict(target: Target | Limit, measured: float) -> str:
     return "not reached" if isinstance(target, Goal) else MISSED
 
 
-def _against(path: str, ours: Point, least: dict[str, float]) -> list[Target]:
-    return [Target(path, ours, ours.by(contender), ratio) for contender, ratio in least.items()]
+def _against(path: str, ours: Point, factors: dict[str, float]) -> list[Target]:
+    return [Target(path, ours, ours.by(contender), factor) for contender, factor in factors.items()]
 
 
 def _full(workload: str, case: str, **parameters: int) -> Point:

@@ -26,7 +26,7 @@ DELETED = 2
 LEVELS = {"full": 1, "normal": 2, "off": 3}
 FULL, NORMAL, OFF = LEVELS.values()
 
-# What an environment without a journal says, such as the registry and everything that release 0.1 wrote.
+# What an environment without a journal says, such as the registry and everything that early builds of 0.1 wrote.
 _PLAIN = Struct(">BBHIQQI")
 # With a journal: format, status, level, flags, generation, revision, expiring, namespaces; then the id of the journal,
 # where its valid part ends, the checksum of its last frame, how long it may grow, and the LMDB transaction.

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 from contextlib import contextmanager, suppress
-from struct import error as BadSizeError  # noqa: N812 - it says more
 from tempfile import TemporaryDirectory
 
 from pronto_lmdb import clock
@@ -19,8 +18,8 @@ from pronto_lmdb.checkpoint import holds_truth
 from pronto_lmdb.data_files import DATA_FILE, damage, damage_at_rest
 from pronto_lmdb.directory import Directory
 from pronto_lmdb.environment import StaleEnvironment
-from pronto_lmdb.errors import CorruptStoreError, FormatVersionError, ProntoError
-from pronto_lmdb.identity import LEVELS, OFF, Identity
+from pronto_lmdb.errors import CorruptStoreError, FormatVersionError
+from pronto_lmdb.identity import LEVELS, OFF, Identity, State
 from pronto_lmdb.journal import journal_name
 from pronto_lmdb.journal_format import HEADER_SIZE, SPOILED_AT
 from pronto_lmdb.journaled import JournaledEnvironment
@@ -32,15 +31,13 @@ from pronto_lmdb.record import (
     IDENTITY,
     NAMESPACE_TTL,
     STATE,
-    decode_ttl,
     expired_key,
     expiry_entry,
     expiry_of,
-    header_of,
-    packed_value,
+    is_readable_default,
+    readable_header,
 )
 from pronto_lmdb.recovery import TORN, content_of, header_behind, open_base, replay
-from pronto_lmdb.values import unpack
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -49,7 +46,6 @@ if TYPE_CHECKING:
     import lmdb
 
     from pronto_lmdb.environment import Environment
-    from pronto_lmdb.identity import State
 
 _ATTEMPTS = 20
 # How much a file may grow, in bytes, while it is being looked at, or a quarter; how often that is asked, and tried.
@@ -163,7 +159,7 @@ def _inspected(environment: Environment, txn: lmdb.Transaction[bytes], *, deep: 
         return state, [problem]
     if not identity.address:
         return state, []  # the entries of the registry are another matter
-    found = list(entry_problems(txn, state, deep=deep, entries=_watched(environment, iter(txn.cursor()))))
+    found = list(_entry_problems(txn, state, deep=deep, entries=_watched(environment, iter(txn.cursor()))))
     if isinstance(environment, JournaledEnvironment):
         found += _agreement_problems(environment, identity, state)
         if state.level != OFF:  # where nothing is promised of the journal
@@ -182,7 +178,21 @@ def _structural_problem(environment: Environment) -> str | None:
 # -- entries and counters --------------------------------------------------------------------------------------------
 
 
-def entry_problems(
+def deep_problems(txn: lmdb.Transaction[bytes], path: str) -> list[str]:
+    """Return what is wrong with the entries of a keystore that nobody writes to meanwhile, every value included.
+
+    Args:
+        txn: of its view.
+        path: of the keystore, for messages.
+
+    Raises:
+        FormatVersionError, CorruptStoreError: if its state cannot be read.
+
+    """
+    return list(_entry_problems(txn, State.read(txn, path, txn.id()), deep=True, entries=txn.cursor()))
+
+
+def _entry_problems(
     txn: lmdb.Transaction[bytes], state: State, *, deep: bool, entries: Iterable[tuple[bytes, bytes]]
 ) -> Iterator[str]:
     """Yield what is wrong with the entries of a view, and with what the state counts of them.
@@ -205,7 +215,8 @@ def entry_problems(
             _look_at_index(tally, txn, key)
         elif key.startswith(NAMESPACE_TTL):
             namespaces += 1
-            _look_at_default(tally, key, stored)
+            if not is_readable_default(key, stored):
+                tally.add("default TTLs that cannot be read", key.removeprefix(NAMESPACE_TTL))
         elif key not in (IDENTITY, STATE):
             tally.add("entries of unknown kind", key)
     yield from tally.problems()
@@ -225,13 +236,13 @@ def _look_at_record(
     tally: _Tally, txn: lmdb.Transaction[bytes], state: State, key: bytes, record: bytes, *, deep: bool
 ) -> None:
     try:
-        key.decode()
-        revision, _, expires_at = header_of(record)
-        if deep:
-            unpack(packed_value(record))
-    except (ProntoError, UnicodeDecodeError):
+        header = readable_header(key, record, deep=deep)
+    except FormatVersionError:
+        header = None
+    if header is None:
         tally.add("records that cannot be read", key)
         return
+    revision, _, expires_at = header
     if revision > state.revision:
         tally.add("records that are newer than the last commit", key)
     if expires_at is not None and txn.get(expiry_entry(expires_at, key)) is None:
@@ -246,15 +257,6 @@ def _look_at_index(tally: _Tally, txn: lmdb.Transaction[bytes], entry: bytes) ->
         expires_at = None if record is None else expiry_of(record)
     if expires_at is None or expiry_entry(expires_at, key) != entry:
         tally.add("entries of the expiry index without their record", key)
-
-
-def _look_at_default(tally: _Tally, entry: bytes, stored: bytes) -> None:
-    namespace = entry.removeprefix(NAMESPACE_TTL)
-    try:
-        decode_ttl(stored)
-        namespace.decode()
-    except (BadSizeError, UnicodeDecodeError):
-        tally.add("default TTLs that cannot be read", namespace)
 
 
 # -- base and journal ------------------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from pronto_lmdb.environment import StaleEnvironment
 from pronto_lmdb.errors import AddressExistsError, ConflictError, CorruptStoreError
 from pronto_lmdb.files import DirectoryLock, sync_directory, write_durably
 from pronto_lmdb.identity import DELETED, Identity, State
-from pronto_lmdb.inspection import entry_problems
+from pronto_lmdb.inspection import deep_problems
 from pronto_lmdb.lifecycle import Lifecycle
 from pronto_lmdb.places import refuse_occupied
 from pronto_lmdb.pool import pool
@@ -26,8 +26,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from typing import Any
-
-    import lmdb
 
     from pronto_lmdb.address import Address
     from pronto_lmdb.journaled_commit import JournaledCommit
@@ -114,11 +112,7 @@ class Installation(Lifecycle):
             if environment is None:
                 raise CorruptStoreError(f"{path} has gone.", "Begin again.")
             try:
-                return environment.read(
-                    lambda txn: list(
-                        entry_problems(txn, State.read(txn, path, txn.id()), deep=True, entries=txn.cursor())
-                    )
-                )
+                return environment.read(lambda txn: deep_problems(txn, path))
             except StaleEnvironment:
                 continue  # closed in between, to make room for others
             finally:
@@ -224,8 +218,3 @@ class Stage:
         build(path, identity, first, entries)
         sync_directory(os.path.dirname(path))
         return Built(address, identity, path, home)
-
-
-def _problems(path: str, txn: lmdb.Transaction[bytes]) -> list[str]:
-    state = State.read(txn, path, txn.id())
-    return list(entry_problems(txn, state, deep=True, entries=txn.cursor()))

@@ -43,6 +43,8 @@ _NO_LINK = bytes(16)
 
 # Changes are packed in pieces of so many: memory of that size is at hand, and nothing is copied to make one of all.
 _CHANGES_EACH = 256
+# The largest piece that the format allows, and that early builds wrote.
+_MOST_CHANGES = 4096
 # A commit of more than this many bytes is packed change by change: no piece is larger than the largest value.
 _LARGE = 64 * 1024 * 1024
 # One packer for all small commits: making one costs as much as packing one. No thread comes in between, because nothing
@@ -165,7 +167,7 @@ class Frame:
             max_buffer_size=_LARGEST_PIECE,
             use_list=False,
             # What nobody wrote is refused before room is made for it.
-            max_array_len=_CHANGES_EACH,
+            max_array_len=_MOST_CHANGES,
             max_map_len=0,
             max_ext_len=0,
         )

@@ -22,22 +22,31 @@ from pronto_lmdb.errors import CorruptStoreError, LockTimeoutError, StoreFullErr
 from pronto_lmdb.files import move
 from pronto_lmdb.forks import gate
 from pronto_lmdb.identity import DELETED, LIVE, OFF, Identity, State
-from pronto_lmdb.inspection import entry_problems
+from pronto_lmdb.inspection import deep_problems
 from pronto_lmdb.journal import PREFIX
 from pronto_lmdb.journal_format import Header, frames
 from pronto_lmdb.journaled import JournaledEnvironment
 from pronto_lmdb.journaled_commit import JournaledCommit
 from pronto_lmdb.marker import MARKER, is_of_this_boot, mark
 from pronto_lmdb.pool import pool
-from pronto_lmdb.record import EXPIRY, FIRST_USER_KEY, IDENTITY, NAMESPACE_TTL, expiry_entry, header_of
+from pronto_lmdb.record import (
+    EXPIRY,
+    FIRST_USER_KEY,
+    IDENTITY,
+    NAMESPACE_TTL,
+    expiry_entry,
+    header_of,
+    is_readable_default,
+    readable_header,
+)
 from pronto_lmdb.recovery import REBUILD, TORN, content_of, header_behind, last_frame_behind, open_base, recover, replay
-from pronto_lmdb.reindex import is_readable, reindex
+from pronto_lmdb.reindex import reindex
 from pronto_lmdb.salvage import DamagedFile
 from pronto_lmdb.translation import translated
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterable, Iterator
 
     from pronto_lmdb.attic import Attic
     from pronto_lmdb.layout import Layout
@@ -198,18 +207,15 @@ class Mending:
             commit.abort()
 
     def _set_entries_right(self) -> None:
-        if not self._begun(self._entry_problems):
+        if not self._entry_problems():
             return
         changed = reindex(self._begin(), self._keep)
         self.done.append(f"index and counters were made anew, {changed} entries changed")
 
-    def _entry_problems(self, txn: lmdb.Transaction[bytes]) -> list[str]:
-        return list(entry_problems(txn, State.read(txn, self._path, txn.id()), deep=True, entries=txn.cursor()))
-
-    def _begun(self, operation: Callable[[lmdb.Transaction[bytes]], list[str]]) -> list[str]:
+    def _entry_problems(self) -> list[str]:
         while True:
             with suppress(StaleEnvironment):
-                return opened(self._path, self._owner).read(operation)
+                return opened(self._path, self._owner).read(lambda txn: deep_problems(txn, self._path))
 
     def _keep(self, entries: list[tuple[bytes, bytes]]) -> None:
         text = "".join(json.dumps({"key": key.hex(), "record": record.hex()}) + "\n" for key, record in entries)
@@ -350,12 +356,12 @@ def _overlay(entries: Entries, found: Iterable[tuple[bytes, bytes]]) -> None:
 def _is_record(key: bytes, record: bytes) -> bool:
     """Tell whether an entry is a record; in a damaged page one of another format is no record either."""
     with suppress(Exception):
-        return 0 < len(key) <= 500 and is_readable(key, record)
+        return 0 < len(key) <= 500 and readable_header(key, record, deep=True) is not None
     return False
 
 
 def _is_default(key: bytes, stored: bytes) -> bool:
-    return key.startswith(NAMESPACE_TTL) and len(stored) == 8
+    return key.startswith(NAMESPACE_TTL) and is_readable_default(key, stored)
 
 
 def _identity_in(entries: Entries) -> Identity | None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from struct import Struct
+from struct import error as BadSizeError  # noqa: N812 - it says more
 
 from pronto_lmdb.errors import CorruptStoreError, FormatVersionError
+from pronto_lmdb.values import unpack
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -79,6 +81,27 @@ def header_of(record: bytes) -> tuple[int, int, int | None]:
     return revision, updated_at, expires_at
 
 
+def readable_header(key: bytes, record: bytes, *, deep: bool) -> tuple[int, int, int | None] | None:
+    """Return what :func:`header_of` does, or ``None`` if key or record cannot be read.
+
+    Args:
+        key: under which the record is stored.
+        record: the bytes.
+        deep: read the value, too.
+
+    Raises:
+        FormatVersionError: if a newer release wrote it.
+
+    """
+    try:
+        key.decode()
+        if deep:
+            unpack(packed_value(record))
+        return header_of(record)
+    except (CorruptStoreError, UnicodeDecodeError):
+        return None
+
+
 def expiry_entry(expires_at: int, key: bytes) -> bytes:
     """Return the name of the index entry that says when a key expires; these sort by time."""
     return EXPIRY + _INSTANT.pack(expires_at) + key
@@ -102,6 +125,16 @@ def encode_ttl(microseconds: int) -> bytes:
 def decode_ttl(stored: bytes) -> int:
     """Return a namespace's default TTL in microseconds."""
     return int(_INSTANT.unpack(stored)[0])
+
+
+def is_readable_default(entry: bytes, stored: bytes) -> bool:
+    """Tell whether name and content of an entry for the default TTL of a namespace can be read."""
+    try:
+        entry.decode()
+        decode_ttl(stored)
+    except (BadSizeError, UnicodeDecodeError):
+        return False
+    return True
 
 
 def _refuse(record: bytes) -> NoReturn:

@@ -382,9 +382,9 @@ def _is_view_usable(directory: Directory, state: State) -> bool:
 
 
 def upgrade(directory: Directory) -> None:
-    """Give a journal to a keystore that release 0.1 wrote: nobody who knows of journals is inside.
+    """Give a journal to a keystore that an early build of 0.1 wrote: nobody who knows of journals is inside.
 
-    Processes of that release may be, so its writer lock is taken, and its format given up before anything else. Until
+    Processes of that build may be, so its writer lock is taken, and its format given up before anything else. Until
     the journal has its name, the data file is the truth, and every commit to it is flushed.
     """
     lock = FileLock(os.path.join(directory.path, LOCK_FILE))

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from struct import error as BadSizeError  # noqa: N812 - it says more
-
-from pronto_lmdb.errors import CorruptStoreError
 from pronto_lmdb.identity import LEVELS, Identity
 from pronto_lmdb.record import (
     EXPIRY,
@@ -12,14 +9,11 @@ from pronto_lmdb.record import (
     IDENTITY,
     NAMESPACE_TTL,
     STATE,
-    decode_ttl,
     expired_key,
     expiry_entry,
-    expiry_of,
-    header_of,
-    packed_value,
+    is_readable_default,
+    readable_header,
 )
-from pronto_lmdb.values import unpack
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -59,10 +53,11 @@ class Reindexing:
         self.changes = len(self._puts) + len(self._removed) + len(self.unreadable)
 
     def _look_at_record(self, key: bytes, record: bytes) -> None:
-        if not is_readable(key, record):
+        header = readable_header(key, record, deep=True)
+        if header is None:
             self.unreadable.append((key, record))
             return
-        revision, _, expires_at = header_of(record)
+        revision, _, expires_at = header
         self._newest = max(self._newest, revision)
         if expires_at is not None:
             self._expiring += 1
@@ -73,18 +68,15 @@ class Reindexing:
     def _look_at_index(self, entry: bytes) -> None:
         key = expired_key(entry)
         record = self._commit.get(key) if key else None
-        expires_at = None
-        if record is not None and is_readable(key, record):
-            expires_at = expiry_of(record)
+        header = None if record is None else readable_header(key, record, deep=True)
+        expires_at = None if header is None else header[2]
         if expires_at is None or expiry_entry(expires_at, key) != entry:
             self._removed.append(entry)
 
     def _look_at_default(self, entry: bytes, stored: bytes) -> None:
-        try:
-            decode_ttl(stored)
-            entry.decode()
+        if is_readable_default(entry, stored):
             self._namespaces += 1
-        except (BadSizeError, UnicodeDecodeError):
+        else:
             self.unreadable.append((entry, stored))
 
     def apply(self) -> None:
@@ -103,22 +95,6 @@ class Reindexing:
         commit.put(IDENTITY, identity.changed(durability=level).encode())
 
 
-def is_readable(key: bytes, record: bytes) -> bool:
-    """Tell whether an entry is a record that can be read, its value included.
-
-    Raises:
-        FormatVersionError: if a newer release wrote it: nothing is to be repaired then.
-
-    """
-    try:
-        key.decode()
-        header_of(record)
-        unpack(packed_value(record))
-    except (CorruptStoreError, UnicodeDecodeError):
-        return False
-    return True
-
-
 def reindex(commit: Commit, keep: Callable[[list[tuple[bytes, bytes]]], None]) -> int:
     """Make index and counters fit the records, and commit that.
 
@@ -128,6 +104,9 @@ def reindex(commit: Commit, keep: Callable[[list[tuple[bytes, bytes]]], None]) -
 
     Returns:
         How many entries were changed.
+
+    Raises:
+        FormatVersionError: if a newer release wrote a record; nothing is changed then.
 
     """
     try:

@@ -18,8 +18,8 @@ from pronto_lmdb.errors import (
     StoreFullError,
 )
 from pronto_lmdb.forks import gate
-from pronto_lmdb.identity import Identity, State
-from pronto_lmdb.inspection import entry_problems
+from pronto_lmdb.identity import Identity
+from pronto_lmdb.inspection import deep_problems
 from pronto_lmdb.results import Problem, Report
 from pronto_lmdb.snapshots import read_manifest
 
@@ -91,9 +91,7 @@ def _deep_problems(file: DataFile, entry: Entry) -> list[str]:
             handle = open_private(path, MIB)
             try:
                 with handle.begin() as txn:
-                    state = State.read(txn, path, txn.id())
-                    found = entry_problems(txn, state, deep=True, entries=txn.cursor())
-                    return [f"{file.path}: {text}" for text in found]
+                    return [f"{file.path}: {text}" for text in deep_problems(txn, path)]
             finally:
                 handle.close()
 

@@ -69,11 +69,12 @@ class SnapshotVerbs(AddressVerbs):
         if dest is None and archive is None:
             self._check_writable()
         chosen, named = self._chosen(addresses)
+        workers = workers or WORKERS
         if archive is not None:
-            return self._pack(chosen, label, os.path.realpath(archive), named=named, progress=progress)
+            return self._pack(chosen, label, os.path.realpath(archive), workers, named=named, progress=progress)
         place = self._snapshots(dest)
         with place.locked():
-            snapshot = self._taken(place, chosen, label, workers or WORKERS, named=named, progress=progress)
+            snapshot = self._taken(place, chosen, label, workers, named=named, progress=progress)
         if dest is not None and not self.readonly:
             from pronto_lmdb.snapshots import remember_elsewhere
 
@@ -309,6 +310,7 @@ class SnapshotVerbs(AddressVerbs):
         addresses: Sequence[Address],
         label: str | None,
         file: str,
+        workers: int,
         *,
         named: bool,
         progress: Progress | None,
@@ -319,7 +321,6 @@ class SnapshotVerbs(AddressVerbs):
         from pronto_lmdb.archive import pack
         from pronto_lmdb.files import make_directory, remove_tree
         from pronto_lmdb.snapshots import Snapshots, read_manifest
-        from pronto_lmdb.taking import WORKERS
         from pronto_lmdb.translation import translated
 
         make_directory(os.path.dirname(file))
@@ -329,7 +330,7 @@ class SnapshotVerbs(AddressVerbs):
             raise translated(error, file) from error
         try:
             place = Snapshots(scratch, self.timeout)
-            path = str(self._taken(place, addresses, label, WORKERS, named=named, progress=progress).path)
+            path = str(self._taken(place, addresses, label, workers, named=named, progress=progress).path)
             pack(path, read_manifest(path), file)
         finally:
             remove_tree(scratch)

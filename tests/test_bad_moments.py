@@ -7,14 +7,12 @@ import signal
 import threading
 import time
 from contextlib import suppress
-from multiprocessing import get_context
 
 import pytest
+from processes import run_all
 
 import pronto_lmdb
 from pronto_lmdb import pool as pool_module
-
-spawn = get_context("spawn")
 
 
 def _apply(root, steps):
@@ -25,12 +23,7 @@ def _apply(root, steps):
 
 def elsewhere(root, *steps):
     """Carry out steps in another process."""
-    process = spawn.Process(target=_apply, args=(root, steps))
-    process.start()
-    process.join()
-    code = process.exitcode
-    process.close()
-    assert code == 0
+    run_all(_apply, [(root, steps)])
 
 
 # -- other processes -----------------------------------------------------------------------------------------------

@@ -425,6 +425,8 @@ def steps(store: Store, disk: Path) -> Iterator[str]:
     store["bob"]["k"] = 1
     store.set_durability("bob", "normal")
     yield "level"
+    store.set_quota("bob", 10**6)
+    yield "quota"
     store.delete("bob")
     yield "delete"
     store.undelete("bob", to="dave")
@@ -445,7 +447,7 @@ def test_notes_have_the_fields_of_the_document(
             assert note.keys() == shown[kind].keys()
             for field, value in note.items():
                 assert shape(value, root, tmp_path) == shape(shown[kind][field], root, tmp_path)
-    assert sorted(shown) == ["create", "delete", "level", "rename", "replace", "undelete"]
+    assert sorted(shown) == ["create", "delete", "level", "quota", "rename", "replace", "undelete"]
 
 
 def test_the_note_of_a_replacement_has_the_fields_of_the_document(store: Store, notes: list[dict[str, Any]]) -> None:

@@ -1,8 +1,7 @@
 """Nobody picks a map size: files grow under one writer, under several processes, inside transactions."""
 
-from multiprocessing import get_context
-
 import pytest
+from processes import run_all
 
 import pronto_lmdb
 from pronto_lmdb import environment as environment_module
@@ -81,15 +80,7 @@ def _fill(path, worker, rows):
 
 
 def test_several_processes_grow_one_file_without_loss(root):
-    context = get_context("spawn")
-    workers = [context.Process(target=_fill, args=(root, worker, 1_500)) for worker in range(4)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
-    assert [worker.exitcode for worker in workers] == [0, 0, 0, 0]
-    for worker in workers:
-        worker.close()
+    run_all(_fill, [(root, worker, 1_500) for worker in range(4)])
     with pronto_lmdb.open(root) as store:
         assert list(store["shared"]) == sorted(
             f"w{worker}-{number:05}" for worker in range(4) for number in range(1_500)
@@ -99,10 +90,7 @@ def test_several_processes_grow_one_file_without_loss(root):
 def test_a_reader_follows_a_file_that_another_process_let_grow(root):
     with pronto_lmdb.open(root) as store:
         store["shared"]["first"] = 1
-        worker = get_context("spawn").Process(target=_fill, args=(root, 0, 1_500))
-        worker.start()
-        worker.join()
-        worker.close()
+        run_all(_fill, [(root, 0, 1_500)])
         assert len(store["shared"]) == 1_501
         store["shared"]["last"] = 2
         assert store["shared"]["last"] == 2

@@ -5,12 +5,12 @@ from __future__ import annotations
 import random
 import threading
 import traceback
-from multiprocessing import get_context
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from histories import Event, violations
+from processes import gathered
 
 import pronto_lmdb
 
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pronto_lmdb import Keystore
-
-spawn = get_context("spawn")
 
 PROCESSES = 8
 THREADS = 4
@@ -165,16 +163,7 @@ def run(root: Path, seconds: float) -> list[Event]:
     with pronto_lmdb.open(root) as store:
         for level in ADDRESSES:
             store.create(level, durability=level)
-    answers = spawn.Queue()
-    processes = [spawn.Process(target=_work, args=(root, number, seconds, answers)) for number in range(PROCESSES)]
-    for process in processes:
-        process.start()
-    found = [answers.get(timeout=seconds + 240) for _ in processes]
-    for process in processes:
-        process.join()
-        process.close()
-    answers.close()
-    answers.join_thread()
+    found = gathered([(_work, (root, number, seconds)) for number in range(PROCESSES)], timeout=seconds + 240)
     assert [failure for failures, _ in found for failure in failures] == []
     return [event for _, events in found for event in events]
 

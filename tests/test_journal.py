@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import pronto_lmdb
+from pronto_lmdb import journal_format
 from pronto_lmdb.directory import Directory
 from pronto_lmdb.errors import CorruptStoreError, FormatVersionError
 from pronto_lmdb.identity import State
@@ -96,6 +97,15 @@ def test_a_frame_holds_any_number_of_changes_in_their_order(count: int) -> None:
     log: list[Change] = [(b"%06d" % number, None if number % 3 else b"x" * (number % 7)) for number in range(count)]
     header = some_header()
     assert read(journal_of(header, [(State(revision=1), log)]), header) == [(1, log)]
+
+
+def test_pieces_as_large_as_the_format_allows_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    log: list[Change] = [(b"%06d" % number, b"x") for number in range(10_000)]
+    header = some_header()
+    with monkeypatch.context() as patch:
+        patch.setattr(journal_format, "_CHANGES_EACH", 4096)
+        content = journal_of(header, [(State(revision=1), log), (State(revision=2), log[:4096])])
+    assert read(content, header) == [(1, log), (2, log[:4096])]
 
 
 def test_a_journal_torn_at_any_byte_still_gives_the_frames_before() -> None:

@@ -12,11 +12,11 @@ import random
 import threading
 import traceback
 from collections import defaultdict
-from multiprocessing import get_context
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from processes import gathered
 
 import pronto_lmdb
 from pronto_lmdb import AddressExistsError, AddressNotFoundError
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pronto_lmdb import Store
-
-spawn = get_context("spawn")
 
 NAME = "moving"
 THREADS = 3
@@ -147,7 +145,7 @@ def _churn(root: Path, seed: int, end: float, answers: Any) -> None:
         answers.put(("failure", traceback.format_exc()))
 
 
-def _write(root: Path, number: int, end: float, answers: Any, sabotage: Callable[[], None] | None) -> None:
+def _write(root: Path, number: int, end: float, sabotage: Callable[[], None] | None, answers: Any) -> None:
     if sabotage is not None:
         sabotage()
     written: list[tuple[str, float, float]] = []
@@ -182,20 +180,9 @@ def _write(root: Path, number: int, end: float, answers: Any, sabotage: Callable
 
 def run(root: Path, seconds: float, seed: int, sabotage: Callable[[], None] | None = None) -> list[tuple[Any, ...]]:
     """Let the processes work, and return what they say."""
-    answers = spawn.Queue()
     end = monotonic() + seconds + 1.5  # they take a while to begin
-    churner = spawn.Process(target=_churn, args=(root, seed, end, answers))
-    works = [(root, number, end, answers, sabotage) for number in range(WRITERS)]
-    processes = [churner, *(spawn.Process(target=_write, args=work) for work in works)]
-    for process in processes:
-        process.start()
-    found = [answers.get(timeout=seconds + 120) for _ in processes]
-    for process in processes:
-        process.join()
-        process.close()
-    answers.close()
-    answers.join_thread()
-    return found
+    writers = [(_write, (root, number, end, sabotage)) for number in range(WRITERS)]
+    return gathered([(_churn, (root, seed, end)), *writers], timeout=seconds + 120)
 
 
 def where(store: Store) -> dict[str, set[str]]:

@@ -491,6 +491,29 @@ def test_a_plan_is_applied_as_it_is(data, store):
     assert store["default"]["k"] == "v"
 
 
+def test_a_plan_takes_the_options_of_a_migration_and_both_tell_how_far_they_are(data, store):
+    with main_database(data) as old:
+        for value in ("first", "last"):
+            old.set("k", value)
+        old.set("gone", "v", ttl=-1)
+        old.set("k", "v", meta="org")
+    options = {
+        "mapping": {"main": "alice.work"}, "split_meta": True, "duplicates": "both", "include_expired": True,
+        "on_conflict": "keep",
+    }  # fmt: skip
+    told = []
+    made = plan(data, store, **options, progress=lambda *step: told.append(step))
+    assert told
+    assert made.as_dict() == migrate(data, store, **options, dry_run=True).plan.as_dict()
+    told.clear()
+    assert apply(made, store, progress=lambda *step: told.append(step)).ok
+    assert told
+    assert content(store) == {
+        "alice.work": {"k": "last", "k__older-1": "first", "gone": "v"},
+        "org.work": {"k": "v"},
+    }
+
+
 def test_a_plan_is_not_applied_to_sources_that_have_changed(data, store):
     with main_database(data) as old:
         old.set("k", "v")

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tarfile
 from pathlib import Path
+from tempfile import gettempdir
 
 import pytest
 from children import as_nobody_special
@@ -117,13 +118,14 @@ def test_half_a_write_ahead_log_gives_what_was_committed_before(data, store):
     assert dict(store["default"]) == {"k": "v"}
 
 
-def test_a_file_that_may_not_be_read(tmp_path, good, store, root):
+def test_a_file_that_may_not_be_read(tmp_path, good, store, root, monkeypatch):
     (tmp_path / "secret.db").write_bytes(good.read_bytes())
     (tmp_path / "secret.db").chmod(0)
-    for directory in (tmp_path, *tmp_path.parents):
-        if directory.owner() == good.owner() and directory != Path("/tmp"):
+    for directory in tmp_path.parents:
+        if directory.is_relative_to(gettempdir()) and directory != Path(gettempdir()):
             directory.chmod(0o755)
     tmp_path.chmod(0o777)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
 
     def work() -> None:
         with pronto_lmdb.open(tmp_path / "theirs") as theirs:

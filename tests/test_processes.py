@@ -3,33 +3,11 @@
 import os
 import signal
 import time
-from multiprocessing import get_context
 
 import pytest
+from processes import finish, run_all, started
 
 import pronto_lmdb
-
-spawn = get_context("spawn")
-
-
-def started(target, arguments):
-    workers = [spawn.Process(target=target, args=each) for each in arguments]
-    for worker in workers:
-        worker.start()
-    return workers
-
-
-def finish(workers):
-    for worker in workers:
-        worker.join()
-    codes = [worker.exitcode for worker in workers]
-    for worker in workers:
-        worker.close()
-    assert codes == [0] * len(workers)
-
-
-def run_all(target, arguments):
-    finish(started(target, arguments))
 
 
 def _create_and_count(root, worker):

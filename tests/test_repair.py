@@ -169,6 +169,18 @@ def test_a_damaged_base_without_a_data_file_is_read_page_by_page(root: Path) -> 
     assert all(expected[key] == value for key, value in content.items())
 
 
+def test_a_default_whose_name_is_damaged_is_not_saved(root: Path) -> None:
+    expected = made(root)
+    file(root, "data.mdb").unlink()
+    base = file(root, "base")
+    scribble(base, base.read_bytes().index(b"\0ttl:sessions") + len(b"\0ttl:"), b"\xff")
+    report, content = repaired(root)
+    assert "records were read from what is left" in texts(report)
+    assert content == expected
+    with pronto_lmdb.open(root) as store:
+        assert store["a"].namespace_ttls() == {}
+
+
 def test_an_address_of_which_nothing_is_left_is_there_and_empty_and_its_files_are_kept(root: Path) -> None:
     made(root)
     for path in home(root).iterdir():

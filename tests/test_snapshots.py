@@ -20,6 +20,7 @@ from pronto_lmdb import (
     SnapshotError,
     StoreClosedError,
     lifecycle,
+    taking,
 )
 from pronto_lmdb.files import DirectoryLock
 from pronto_lmdb.pool import pool
@@ -312,6 +313,14 @@ def test_another_store_restores_it(filled, tmp_path):
         assert contents(other) == contents(filled)
         with pytest.raises(SnapshotError):
             other.restore(snapshot.id)
+
+
+@pytest.mark.parametrize("place", ["dest", "archive"])
+def test_as_many_threads_read_as_were_asked_for(filled, tmp_path, monkeypatch, place):
+    executor, asked = taking.ThreadPoolExecutor, []
+    monkeypatch.setattr(taking, "ThreadPoolExecutor", lambda count: asked.append(count) or executor(count))
+    filled.backup(**{place: tmp_path / "away.tar.gz"}, workers=3)
+    assert asked[0] == 3  # the others flush
 
 
 def test_an_archive_carries_everything(filled, tmp_path):

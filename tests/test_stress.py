@@ -4,15 +4,13 @@ import random
 import threading
 import time
 import traceback
-from multiprocessing import get_context
 
 import pytest
+from processes import gathered
 
 import pronto_lmdb
 from pronto_lmdb import environment as environment_module
 from pronto_lmdb import pool as pool_module
-
-spawn = get_context("spawn")
 
 ADDRESSES = 12
 THREADS = 4
@@ -94,16 +92,5 @@ def _run(root, process, seconds, reports):
 
 @pytest.mark.parametrize("seconds", [4, pytest.param(60, marks=[pytest.mark.soak, pytest.mark.timeout(300)])])
 def test_every_agent_reads_what_it_wrote(root, seconds):
-    reports = spawn.Queue()
-    processes = [spawn.Process(target=_run, args=(root, number, seconds, reports)) for number in range(3)]
-    for process in processes:
-        process.start()
-    failures = [failure for _ in processes for failure in reports.get(timeout=seconds + 120)]
-    for process in processes:
-        process.join()
-    codes = [process.exitcode for process in processes]
-    for process in processes:
-        process.close()
-    reports.close()
-    assert failures == []
-    assert codes == [0, 0, 0]
+    reports = gathered([(_run, (root, number, seconds)) for number in range(3)], timeout=seconds + 120)
+    assert [failure for failures in reports for failure in failures] == []

@@ -1,4 +1,4 @@
-"""Keystores of release 0.1, which had no journal, are read, given one, and lose nothing on the way."""
+"""Keystores of early builds, which had no journal, are read, given one, and lose nothing on the way."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ pytestmark = pytest.mark.skipif(
     sys.byteorder != "little" or sys.maxsize < 2**32, reason="the data files are of a 64-bit little-endian machine"
 )
 
-# The data files of a store that release 0.1 made, its clock standing still: 32 KiB each.
+# The data files of a store that such a build made, its clock standing still: 32 KiB each.
 PLACES = ["addresses/full.main", "addresses/off.main", "meta/registry", "trash/1750000000000000-32bc1e98"]
 SIZE = 32768
 GOLDEN = (
@@ -72,7 +72,7 @@ GARBAGE = b"\xa5" * SIZE
 
 @pytest.fixture
 def old(root: Path, clock: Any) -> Path:
-    """A store of release 0.1, at the instant when it was closed."""
+    """A store of such a build, at the instant when it was closed."""
     unpack(root)
     return root
 

@@ -98,7 +98,7 @@ class Contender:
         ordered: whether scans come in the order of keys.
         seeks: whether a scan can begin at any key.
         distant: whether each read asks another thread or process.
-        available: says why it cannot take part although its package is installed.
+        available: module and function that says why it cannot take part although its package is installed.
 
     """
 
@@ -120,7 +120,7 @@ class Contender:
         """Say why it cannot be measured here: empty if it can."""
         if self.package and find_spec(self.package) is None:
             return "not installed"
-        reason: str = self._resolve(self.available)(self.durability) if self.available else ""
+        reason: str = self._resolve(self.available)() if self.available else ""
         return reason
 
     @property
@@ -144,12 +144,7 @@ CONTENDERS: dict[str, Contender] = {
     contender.name: contender
     for contender in [
         *(
-            Contender(
-                f"pronto-{level}",
-                "bench.adapters.pronto:ProntoAdapter",
-                level,
-                available="bench.adapters.pronto:missing_level",
-            )
+            Contender(f"pronto-{level}", "bench.adapters.pronto:ProntoAdapter", level)
             for level in ("full", "normal", "off")
         ),
         *_both("raw", "raw:RawAdapter", relaxed="off"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import pronto_lmdb
@@ -47,13 +46,3 @@ class ProntoAdapter:
 
     def close(self) -> None:
         self._store.close()
-
-
-def missing_level(durability: str) -> str:
-    """Say that the library does not offer a durability; empty if it does."""
-    with TemporaryDirectory() as directory:
-        try:
-            pronto_lmdb.open(directory, durability=durability).close()
-        except pronto_lmdb.InvalidValueError:
-            return "not offered by this release"
-    return ""

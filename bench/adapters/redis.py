@@ -93,7 +93,7 @@ class RedisAdapter:
             self._server.wait(_PATIENCE)
 
 
-def missing_server(_durability: str) -> str:
+def missing_server() -> str:
     """Say that there is no server to start; empty if there is one."""
     return "" if shutil.which("redis-server") else "not installed"
 

@@ -247,15 +247,11 @@ def _list(run: Run, name: str, addresses: Estate, size: int) -> None:
     expected = [address(number) for number in range(size)]
     seconds = []
     for _ in range(run.scale.rounds):
-        timing, results = timed([(_listed, (addresses,))])
+        timing, results = timed([(lambda: list(addresses.names()), ())])
         if results[0] != expected:
             raise WrongAnswer(f"{name} lists {len(results[0])} addresses where {size} were created.")
         seconds.append(timing.elapsed)
     run.record(figure_row(NAME, "list all", name, "s", seconds, {"addresses": size}))
-
-
-def _listed(addresses: Estate) -> list[str]:
-    return list(addresses.names())
 
 
 def _touch(run: Run, name: str, directory: str, size: int) -> None:

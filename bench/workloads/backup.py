@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import pronto_lmdb
 from bench.agents import Outcome, Task
-from bench.measure import percentile, percentiles, settle
-from bench.results import figure_row
+from bench.measure import settle
+from bench.results import figure_row, p99_row
 from bench.stand import WrongAnswer
 from bench.values import Values
 from bench.workloads.fleet import Writer
@@ -59,7 +59,6 @@ def _compare(run: Run, directory: str, count: int) -> None:
     seconds: dict[tuple[str, str], list[float]] = {}
 
     def timed(case: str, contender: str, action: Callable[..., object], *arguments: object) -> None:
-        os.sync()
         settle()
         before = perf_counter()
         action(*arguments)
@@ -157,16 +156,5 @@ def _beside(run: Run) -> None:
                     latencies.extend(outcome.latencies)
                 found[backups].append(latencies)
     for backups, turns in found.items():
-        pooled = [latency for turn in turns for latency in turn]
-        run.record(
-            figure_row(
-                NAME,
-                "put of 8 writers, p99",
-                OURS,
-                "us",
-                [percentile(sorted(turn), 0.99) / 1000 for turn in turns],
-                {"backups": backups, "value_bytes": VALUE_BYTES},
-                operations=len(pooled),
-                percentiles=percentiles(pooled),
-            )
-        )
+        parameters = {"backups": backups, "value_bytes": VALUE_BYTES}
+        run.record(p99_row(NAME, "put of 8 writers, p99", OURS, turns, parameters))

@@ -6,8 +6,6 @@ import asyncio
 import os
 from array import array
 from contextlib import AsyncExitStack
-from importlib import import_module
-from importlib.util import find_spec
 from threading import Barrier, Thread
 from time import monotonic, perf_counter_ns
 from typing import TYPE_CHECKING, Any
@@ -18,6 +16,7 @@ from bench.results import figure_row
 from bench.stand import Stand
 from bench.values import Values
 from bench.workloads.fleet import rounds
+from pronto_lmdb import aio
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -32,7 +31,6 @@ RECORDS_EACH = 50
 THREADS = (1, 2, 8, 32, 128)
 TASKS = (1, 16, 256, 1_024)
 CONTENDERS = ("pronto-full", "raw-full", "sqlite-full", "rocksdict-full", "plyvel-full", "redis-full")
-ASYNC_LIBRARY = "pronto_lmdb.aio"
 
 
 def run(run: Run) -> None:
@@ -40,10 +38,8 @@ def run(run: Run) -> None:
     contenders = run.contenders(run.few(CONTENDERS))
     for count in THREADS if run.scale.complete else (1, 32):
         _measure(run, "threads", contenders, count, _threads)
-    # Without coroutines of its own a contender serves tasks from the threads of the event loop.
-    tasked = [contender for contender in contenders if contender.name != "pronto-full" or find_spec(ASYNC_LIBRARY)]
     for count in TASKS if run.scale.complete else (256,):
-        _measure(run, "asyncio tasks", tasked, count, _tasks)
+        _measure(run, "asyncio tasks", contenders, count, _tasks)
 
 
 def _measure(run: Run, case: str, contenders: Sequence[Contender], count: int, crowd: Crowd) -> None:
@@ -116,10 +112,9 @@ async def _gather(stand: Stand, count: int, seconds: float) -> list[array[int]]:
 
 
 async def _coroutine(stand: Stand, stack: AsyncExitStack) -> Callable[[str, Any], Awaitable[object]]:
-    """Return the contender's put as a coroutine."""
+    """Return the contender's put as a coroutine; where it has none, one that asks a thread of the event loop."""
     if stand.contender.name == "pronto-full":
-        library = import_module(ASYNC_LIBRARY)
-        store = await stack.enter_async_context(library.open(stand.directory, durability="full"))
+        store = await stack.enter_async_context(aio.open(stand.directory, durability="full"))
         put: Callable[[str, Any], Awaitable[object]] = store[stand.address].put
         return put
     return lambda key, value: asyncio.to_thread(stand.adapter.put, key, value)

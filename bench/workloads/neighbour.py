@@ -16,8 +16,8 @@ from time import monotonic, sleep
 from bench.adapters import CONTENDERS
 from bench.agents import Outcome, Task
 from bench.harness import Run, rotated
-from bench.measure import percentile, percentiles, settle, timed
-from bench.results import figure_row
+from bench.measure import settle, timed
+from bench.results import p99_row
 from bench.stand import Stand
 from bench.values import Values
 from bench.workloads.fleet import VALUE_BYTES, Writer, rounds
@@ -93,22 +93,7 @@ def _measure(run: Run, verb: str, agent: type[Reader] | type[Writer], pairs: dic
                     ]
                     found[name, count].append(run.agents.run(tasks, run.scale.seconds)[0].latencies)
     for (name, count), turns in found.items():
-        _record(run, f"{verb}, p99", name, count, turns)
-
-
-def _record(run: Run, case: str, name: str, count: int, turns: list[array[int]]) -> None:
-    pooled = [latency for turn in turns for latency in turn]
-    run.record(
-        figure_row(
-            NAME,
-            case,
-            name,
-            "us",
-            [percentile(sorted(turn), 0.99) / 1000 for turn in turns],
-            {"neighbours": count, "value_bytes": VALUE_BYTES},
-            operations=len(pooled),
-            percentiles=percentiles(pooled),
-            rate=1e9 / median(pooled),
-            note="beside the writers of Pronto" if name == "memory-none" and count else "",
-        )
-    )
+        parameters = {"neighbours": count, "value_bytes": VALUE_BYTES}
+        rate = 1e9 / median(latency for turn in turns for latency in turn)
+        note = "beside the writers of Pronto" if name == "memory-none" and count else ""
+        run.record(p99_row(NAME, f"{verb}, p99", name, turns, parameters, rate=rate, note=note))

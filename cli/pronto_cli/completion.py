@@ -1,5 +1,6 @@
 """What the shell offers when a name is half typed."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import typer
@@ -10,7 +11,8 @@ _OFFERED = 200
 
 def complete_address(ctx: typer.Context, incomplete: str) -> list[str]:
     """Return the addresses of the store that begin with a text."""
-    return [text for text in _addresses(ctx) if text.startswith(incomplete)][:_OFFERED]
+    found = _asked(ctx, lambda _, store: [str(info.address) for info in store.addresses()])
+    return _beginning_with(incomplete, found)
 
 
 def complete_cursor(ctx: typer.Context, incomplete: str) -> list[str]:
@@ -20,7 +22,7 @@ def complete_cursor(ctx: typer.Context, incomplete: str) -> list[str]:
     def cursors(line: Any, store: Any) -> list[str]:
         return [info.address.cursor for info in store.addresses(current_address(line, store).user)]
 
-    return [cursor for cursor in _asked(ctx, cursors) if cursor.startswith(incomplete)][:_OFFERED]
+    return _beginning_with(incomplete, _asked(ctx, cursors))
 
 
 def complete_key(ctx: typer.Context, incomplete: str) -> list[str]:
@@ -52,8 +54,7 @@ def complete_project(ctx: typer.Context, incomplete: str) -> list[str]:
     """Return the projects of the address that applies that begin with a text."""
     from pronto_cli.place import keystore
 
-    found = _asked(ctx, lambda line, store: keystore(line, store).projects())
-    return [project for project in found if project.startswith(incomplete)][:_OFFERED]
+    return _beginning_with(incomplete, _asked(ctx, lambda line, store: keystore(line, store).projects()))
 
 
 def complete_namespace(ctx: typer.Context, incomplete: str) -> list[str]:
@@ -65,25 +66,25 @@ def complete_namespace(ctx: typer.Context, incomplete: str) -> list[str]:
         found = keystore(line, store).namespaces(line["project"] or DEFAULT_PROJECT)
         return [namespace for _, namespace in found]
 
-    return [namespace for namespace in _asked(ctx, namespaces) if namespace.startswith(incomplete)][:_OFFERED]
+    return _beginning_with(incomplete, _asked(ctx, namespaces))
 
 
 def complete_setting(incomplete: str) -> list[str]:
     """Return the names of settings that begin with a text."""
     from pronto_lmdb.config import SETTINGS
 
-    return [name for name in SETTINGS if name.startswith(incomplete)]
+    return _beginning_with(incomplete, SETTINGS)
 
 
 def complete_shell(incomplete: str) -> list[str]:
     """Return the shells for which there is a script."""
     from pronto_cli.handlers.completion import SCRIPTS
 
-    return [shell for shell in SCRIPTS if shell.startswith(incomplete)]
+    return _beginning_with(incomplete, SCRIPTS)
 
 
-def _addresses(ctx: typer.Context) -> list[str]:
-    return _asked(ctx, lambda _, store: [str(info.address) for info in store.addresses()])
+def _beginning_with(incomplete: str, names: Iterable[str]) -> list[str]:
+    return [name for name in names if name.startswith(incomplete)][:_OFFERED]
 
 
 def _asked(ctx: typer.Context, question: Any, **arguments: Any) -> list[str]:

@@ -1,6 +1,6 @@
 """How Typer's commands become lines: global options anywhere, help and version as lines of their own."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import typer
@@ -101,7 +101,7 @@ class NumberCommand(Command):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse the words, negative numbers moved behind `--`, where they are no options."""
-        takes_value = {name for param in self.get_params(ctx) if _takes_value(param) for name in param.opts}
+        takes_value = taking_values(self.get_params(ctx))
         end = args.index("--") if "--" in args else len(args)
         words: list[str] = []
         numbers: list[str] = []
@@ -118,8 +118,10 @@ def _is_negative(word: str) -> bool:
         return False
 
 
-def _takes_value(param: Any) -> bool:
-    return param.param_type_name == "option" and not param.is_flag
+def taking_values(params: Iterable[Any]) -> set[str]:
+    """Return the spellings of those parameters that are options with a value."""
+    options = (param for param in params if param.param_type_name == "option" and not param.is_flag)
+    return {name for param in options for name in param.opts}
 
 
 class HelpCommand(Command):

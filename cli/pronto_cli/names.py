@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
     Payload = TypeVar("Payload")
 
+# How the keys begin under which content is kept that `set` could not store; a copy from there takes it out.
+KEPT = "pipe.cache."
+
 
 # -- one key -------------------------------------------------------------------------------------------------------
 

@@ -10,6 +10,8 @@ from pronto_lmdb.store import open as open_store
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pronto_cli.line import Line
     from pronto_lmdb.keystore import Keystore
     from pronto_lmdb.store import Store
@@ -47,17 +49,28 @@ def current_address(line: Line, store: Store) -> Address:
         InvalidAddressError: if what names it cannot be understood.
 
     """
+    return named_address(line, lambda: _standing_address(store))
+
+
+def named_address(line: Line, standing: Callable[[], Address]) -> Address:
+    """Return the address that the options of a line make of the one that applies without them.
+
+    Args:
+        line: the command line.
+        standing: returns that address; not called where the options leave nothing of it.
+
+    Raises:
+        InvalidAddressError: if what an option names cannot be understood.
+
+    """
     if line.address is not None:
         return Address.parse(line.address)
     if line.user is not None and line.cursor is not None:
         return Address(line.user, line.cursor)
-    standing = _standing_address(store)
-    if line.user is None and line.cursor is None:
-        return standing
-    return Address(
-        standing.user if line.user is None else line.user,
-        standing.cursor if line.cursor is None else line.cursor,
-    )
+    address = standing()
+    if line.user is not None:
+        return Address(line.user, address.cursor)
+    return address if line.cursor is None else Address(address.user, line.cursor)
 
 
 def _standing_address(store: Store) -> Address:

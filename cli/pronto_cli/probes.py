@@ -96,7 +96,7 @@ def space(site: Site) -> str:
     if free < _NEEDED_SPACE:
         raise ProbeFailed(f"only {_size(free)} are free: make room, or choose another --root.")
     if free < _GOOD_SPACE:
-        raise ProbeWarning(f"only {_size(free)} are free.")
+        raise ProbeWarning(f"only {_size(free)} are free: each checkpoint writes a copy of its address.")
     return f"{_size(free)} free"
 
 
@@ -222,12 +222,12 @@ def isolation(site: Site) -> str:
     try:
         for worker in workers:
             if not worker.stdout or worker.stdout.readline() != "writing\n":
-                raise ProbeFailed("a process could not write to an address of its own.")
+                raise ProbeFailed("a process could not write to an address of its own: this disk cannot hold a store.")
         victim, *others = workers
         victim.kill()
         for worker in others:
             if _answer(worker, "stop\n") != "unharmed":
-                raise ProbeFailed("a process was disturbed by the end of another.")
+                raise ProbeFailed("a process was disturbed by the end of another: this system cannot share a store.")
     finally:
         for worker in workers:
             worker.kill()
@@ -235,7 +235,7 @@ def isolation(site: Site) -> str:
     with pronto_lmdb.open(root) as store:
         found = {str(info.address): dict(store[info.address]) for info in store.addresses()}
     if any(set(content.values()) - {address} for address, content in found.items()) or len(found) != _NEIGHBOURS:
-        raise ProbeFailed("an address holds what was written to another.")
+        raise ProbeFailed("an address holds what was written to another: this system cannot share a store.")
     return f"{_NEIGHBOURS} processes, one killed"
 
 

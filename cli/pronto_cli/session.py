@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pronto_cli.exits import UsageError
-from pronto_lmdb.address import Address
+from pronto_cli.place import named_address
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pronto_cli.line import Line
+    from pronto_lmdb.address import Address
     from pronto_lmdb.keystore import Keystore
     from pronto_lmdb.store import Store
     from pronto_lmdb.transaction import Transaction
@@ -42,14 +43,7 @@ class Session:
             UsageError: if that is another address than the one of the transaction.
 
         """
-        address = self._address
-        if line.address is not None:
-            address = Address.parse(line.address)
-        elif line.user is not None or line.cursor is not None:
-            address = Address(
-                address.user if line.user is None else line.user,
-                address.cursor if line.cursor is None else line.cursor,
-            )
+        address = named_address(line, lambda: self._address)
         if self._transaction is not None:
             if address != self._address:
                 raise UsageError(

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any, BinaryIO
 
-
 RED, GREEN, YELLOW = 31, 32, 33
 
 

@@ -53,8 +53,6 @@ NEEDLESS = {
     "install": "It is installed: `pip` does that.",
     "uninstall": "`pip uninstall pronto-lmdb` does that; the data stays where `pronto address info` says.",
 }
-
-
 # The same inside groups, by group.
 INSIDE = {
     "cursor": {

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 
 from pronto_cli.exits import CommandError
+from pronto_cli.words import unescaped
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ _NAME = re.compile(r"[^=;]*")
 _DOUBLE = re.compile(r'"((?:[^"\\]|\\.)*)"\s*', re.DOTALL)
 _SINGLE = re.compile(r"'([^']*)'\s*")
 _BARE = re.compile(r"[^;]*")
-_ESCAPED = re.compile(r"""\\(["\\])""")
 
 
 class TokenError(CommandError):
@@ -93,7 +93,7 @@ def _value(number: int, text: str, at: int) -> tuple[str, int]:
         raise TokenError(number, "A quote is not closed.", f"End the value with {quote}.")
     if text[found.end() : found.end() + 1] not in ("", ";"):
         raise TokenError(number, "Something stands behind the closing quote.", "Put all of the value inside.")
-    return (_ESCAPED.sub(r"\1", found[1]) if quote == '"' else found[1]), found.end()
+    return (unescaped(found[1]) if quote == '"' else found[1]), found.end()
 
 
 def _end(pattern: re.Pattern[str], text: str, at: int) -> int:

@@ -41,5 +41,10 @@ def split(text: str) -> list[str]:
 def _unquoted(quoted: re.Match[str]) -> str:
     bare, single, double = quoted.groups()
     if double is not None:
-        return _ESCAPED.sub(r"\1", double)
+        return unescaped(double)
     return str(bare or single or "")
+
+
+def unescaped(text: str) -> str:
+    """Return what a text between double quotes means: a backslash keeps one of them, or another backslash."""
+    return _ESCAPED.sub(r"\1", text)

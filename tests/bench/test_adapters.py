@@ -3,10 +3,11 @@
 import sqlite3
 
 import lmdb
+import old_program
 import pytest
 
 from bench.adapters import CONTENDERS, Contender, at, pack, unpack
-from bench.adapters.legacy import FILE
+from bench.adapters.legacy import FILE, SCHEMA
 from bench.stand import Stand
 from bench.values import Values
 
@@ -129,3 +130,7 @@ def test_the_old_design_finds_a_key_through_its_index(tmp_path):
     plan = connection.execute(f"EXPLAIN QUERY PLAN {query}", ("alice", "main", "a", "")).fetchone()[3]
     connection.close()
     assert "USING INDEX sqlite_autoindex_kv_1 (project=? AND namespace=? AND key=? AND context=?)" in plan
+
+
+def test_the_old_design_has_the_schema_of_the_old_program():
+    assert SCHEMA == old_program.SCHEMA

@@ -266,15 +266,6 @@ def test_a_terminal_shows_how_far_it_has_come(store, root, monkeypatch, tmp_path
 # -- as programs -----------------------------------------------------------------------------------------------------
 
 
-def test_a_closed_pipe_ends_an_export_silently(store, environment):
-    store["default"].update({f"key{i}": "x" * 100 for i in range(20_000)})
-    export = subprocess.Popen([*PROGRAM, "export"], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    assert export.stdout.readline().startswith(b'{"key": "key0"')
-    export.stdout.close()
-    assert (export.wait(60), export.stderr.read()) == (141, b"")
-    export.stderr.close()
-
-
 def test_ctrl_c_ends_an_import_between_two_transactions(store, environment, program):
     done = subprocess.Popen([*PROGRAM, "import"], env=environment, stdin=subprocess.PIPE, stderr=subprocess.PIPE)
     rows = [b'{"key": "k%06d", "value": "%s"}\n' % (number, b"x" * 100) for number in range(40_000)]

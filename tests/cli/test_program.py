@@ -34,13 +34,14 @@ def test_an_argument_that_is_no_utf8_is_refused(program):
     assert "Traceback" not in done.err
 
 
-def test_a_closed_pipe_ends_the_output_silently(store, environment):
+@pytest.mark.parametrize(("verb", "begin"), [("scan", b"key0="), ("export", b'{"key": "key0"')])
+def test_a_closed_pipe_ends_the_output_silently(store, environment, verb, begin):
     store["default"].update({f"key{i}": "x" * 100 for i in range(20_000)})
-    scan = subprocess.Popen([*PROGRAM, "scan"], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    assert scan.stdout.readline().startswith(b"key0=")
-    scan.stdout.close()
-    assert (scan.wait(60), scan.stderr.read()) == (141, b"")
-    scan.stderr.close()
+    done = subprocess.Popen([*PROGRAM, verb], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert done.stdout.readline().startswith(begin)
+    done.stdout.close()
+    assert (done.wait(60), done.stderr.read()) == (141, b"")
+    done.stderr.close()
 
 
 @pytest.mark.parametrize("words", [["get", "plan"], ["--help"], ["keys", "--json"]])

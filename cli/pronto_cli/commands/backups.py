@@ -6,7 +6,7 @@ import typer
 
 from pronto_cli.commands.words import YesOption
 from pronto_cli.completion import complete_address
-from pronto_cli.grammar import Group, command, epilog
+from pronto_cli.grammar import Group, command, epilog, taking_values
 
 _Addresses = Annotated[
     list[str] | None,
@@ -46,10 +46,8 @@ class BackupGroup(Group):
 
     def _first_word(self, ctx: Any, args: list[str]) -> str | None:
         """Return the first word that is neither an option nor the value of one."""
-        options = [*self.get_params(ctx), *(param for inner in self.commands.values() for param in inner.params)]
-        takes_value = {
-            name for param in options if param.param_type_name == "option" and not param.is_flag for name in param.opts
-        }
+        inner = (param for command in self.commands.values() for param in command.params)
+        takes_value = taking_values([*self.get_params(ctx), *inner])
         before = ""
         for word in args:
             if not word.startswith("-") and before not in takes_value:

@@ -25,7 +25,7 @@ def bench(line: Line, streams: Streams) -> int:
     """Measure, and print a table or JSON lines."""
     seconds = DEFAULT_SECONDS if line["seconds"] is None else number(line["seconds"], "--seconds")
     if not 0 < seconds <= 3600:
-        raise UsageError("--seconds takes a number from 0 to 3600.", "Leave it out for about a minute.")
+        raise UsageError("--seconds takes a number above 0, up to 3600.", "Leave it out for about a minute.")
     place = existing_directory(os.path.abspath(line.root or default_root()))
     streams.note(f"Measuring for about {seconds:g} s in {place}.")
     with (

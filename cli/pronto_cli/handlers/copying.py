@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pronto_cli.exits import Exit
-from pronto_cli.names import stored_name
+from pronto_cli.names import KEPT, stored_name
 from pronto_cli.place import current_address, opened
 from pronto_lmdb.address import Address
 from pronto_lmdb.errors import KeyNotFoundError
@@ -15,9 +15,6 @@ if TYPE_CHECKING:
     from pronto_cli.streams import Streams
     from pronto_lmdb.keystore import Keystore
     from pronto_lmdb.store import Store
-
-# Where refused content is kept: a copy from there takes it out.
-KEPT = "pipe.cache."
 
 
 def copy(line: Line, streams: Streams) -> int:

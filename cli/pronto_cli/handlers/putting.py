@@ -6,7 +6,7 @@ from contextlib import nullcontext
 
 from pronto_cli.exits import Exit, UsageError
 from pronto_cli.line import number, whole
-from pronto_cli.names import stored_key
+from pronto_cli.names import KEPT, stored_key
 from pronto_cli.place import DEFAULT_ADDRESS, current_address, keystore, opened
 from pronto_lmdb import clock
 from pronto_lmdb.address import Address
@@ -123,7 +123,7 @@ def _keep(content: bytes, line: Line) -> str:
     from hashlib import md5
 
     digest = md5(content, usedforsecurity=False).hexdigest()[:8]
-    key = f"pipe.cache.{clock.now() // 1_000_000}_{digest}"
+    key = f"{KEPT}{clock.now() // 1_000_000}_{digest}"
     with open_store(line.root, timeout=_SHELTER_SECONDS) as store:
         store.value_limit = _MOST_KEPT
         for address in _shelters(line, store):
