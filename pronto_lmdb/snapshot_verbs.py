@@ -293,10 +293,10 @@ class SnapshotVerbs(AddressVerbs):
         built = place.path(NEW + name)
         try:
             previous = place.path(known[-1]) if known else None
-            taker = Taker(self._lookup, self._layout, built, previous, workers, progress)
-            lines = taker.take(addresses, named=named)
-            manifest = Manifest(name, now, label, _tool(), lines)
-            taker.finish(manifest)
+            with Taker(self._lookup, self._layout, built, previous, workers, progress) as taker:
+                lines = taker.take(addresses, named=named)
+                manifest = Manifest(name, now, label, _tool(), lines)
+                taker.finish(manifest)
             return described(manifest, place.publish(built, name), addresses)
         except BaseException:
             from pronto_lmdb.files import remove_tree

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 
 from pronto_lmdb.content import write_content
 from pronto_lmdb.environment import StaleEnvironment
 from pronto_lmdb.errors import AddressNotFoundError, FormatVersionError, SnapshotError
 from pronto_lmdb.files import PRIVATE_DIRECTORY, PRIVATE_FILE, sync_directory
-from pronto_lmdb.glimpse import Glimpse, glimpse, mark_of
+from pronto_lmdb.fingerprint import fingerprint, is_same, is_untouched
+from pronto_lmdb.glimpse import Glimpse, glimpse
 from pronto_lmdb.manifest import NAME, Entry, Manifest, data_file
 from pronto_lmdb.record import STATE
 from pronto_lmdb.snapshots import read_manifest
@@ -23,7 +25,7 @@ from pronto_lmdb.translation import translated
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
-    from typing import Any
+    from typing import Any, Self
 
     import lmdb
 
@@ -37,12 +39,13 @@ if TYPE_CHECKING:
 
 WORKERS = 4
 _FLUSHERS = 8
-# How many addresses a worker takes at once: handing over one by one would cost more than an unchanged one.
-_AT_ONCE = 64
+# How many addresses a worker takes at once, and after how many of those that are not even read progress is told.
+_AT_ONCE = 16
+_TOLD_EACH = 1024
 
 
 class Taker:
-    """Takes one snapshot.
+    """Takes one snapshot. Use it in a ``with`` block.
 
     Args:
         lookup: finds the addresses of the store.
@@ -51,6 +54,9 @@ class Taker:
         previous: the directory of the snapshot before, or ``None``.
         workers: how many threads read.
         progress: told how many addresses are done, of how many.
+
+    Raises:
+        ReadOnlyError, StoreFullError: where the system refuses.
 
     """
 
@@ -68,15 +74,24 @@ class Taker:
         self._built = built
         self._workers = workers
         self._progress = progress
-        self._previous = previous or ""
         self._known: dict[str, Line] = {}
         self._new: list[str] = []
+        try:
+            os.mkdir(built, PRIVATE_DIRECTORY)
+        except OSError as error:
+            raise translated(error, built) from error
+        self._links: Links | None = None
         if previous is not None:
-            try:
-                manifest = read_manifest(previous)
-                self._known = {line[1]["address"]: line for line in manifest.lines}
-            except (SnapshotError, FormatVersionError):
-                self._previous = ""  # it can still be taken without
+            with suppress(SnapshotError, FormatVersionError):  # it can still be taken without
+                self._known = {line[1]["address"]: line for line in read_manifest(previous).lines}
+                self._links = Links(previous, built)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._links is not None:
+            self._links.close()
 
     def take(self, addresses: Sequence[Address], *, named: bool) -> list[Line]:
         """Write the data files, and return the lines of the manifest.
@@ -90,60 +105,74 @@ class Taker:
             StoreFullError: if there is no room.
 
         """
-        try:
-            os.mkdir(self._built, PRIVATE_DIRECTORY)
-        except OSError as error:
-            raise translated(error, self._built) from error
-        lines: list[Line] = []
-        groups = [addresses[at : at + _AT_ONCE] for at in range(0, len(addresses), _AT_ONCE)]
+        lines = self._all_untouched(addresses)
+        rest = [number for number, line in enumerate(lines) if line is None]
+        groups = [rest[at : at + _AT_ONCE] for at in range(0, len(rest), _AT_ONCE)]
+        done = len(addresses) - len(rest)
+
+        def take_group(group: list[int]) -> list[tuple[int, Line | None]]:
+            return [(number, self._taken(addresses[number], named=named)) for number in group]
+
         with ThreadPoolExecutor(self._workers) as workers:
             try:
-                for number, taken in enumerate(workers.map(partial(self._take_all, named=named), groups), 1):
-                    lines += taken
-                    if self._progress is not None:
-                        self._progress(min(number * _AT_ONCE, len(addresses)), len(addresses))
+                for taken in workers.map(take_group, groups):
+                    for number, line in taken:
+                        lines[number] = line
+                    done += len(taken)
+                    self._tell(done, len(addresses))
             except BaseException:
                 workers.shutdown(cancel_futures=True)
                 raise
+        return [line for line in lines if line is not None]
+
+    def _all_untouched(self, addresses: Sequence[Address]) -> list[Line | None]:
+        """Give another name to the data file of each address that is as it was; return ``None`` for the others.
+
+        That takes three short calls of the system each. Handing them to several threads would cost more than that.
+        """
+        lines: list[Line | None] = [None] * len(addresses)
+        if self._links is None:
+            return lines
+        try:
+            homes = os.open(self._layout.addresses, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except OSError:
+            return lines  # all are elsewhere
+        done = 0
+        try:
+            for number, address in enumerate(addresses):
+                lines[number] = line = self._untouched(address, homes, self._links)
+                done += line is not None
+                if line is not None and (done % _TOLD_EACH == 0 or done == len(addresses)):
+                    self._tell(done, len(addresses))
+        finally:
+            os.close(homes)
         return lines
 
-    def _take_all(self, addresses: Iterable[Address], *, named: bool) -> list[Line]:
-        lines = []
-        for address in addresses:
-            line = self._unchanged(address) or self._copied(address)
-            if line is not None:
-                lines.append(line)
-            elif named:
-                raise AddressNotFoundError(
-                    f"There is no address {address}.", "`pronto addresses` lists those that exist."
-                )
-        return lines
+    def _tell(self, done: int, of: int) -> None:
+        if self._progress is not None:
+            self._progress(done, of)
 
     # -- one address -------------------------------------------------------------------------------------------
 
-    def _unchanged(self, address: Address) -> Line | None:
-        """Give the data file of the snapshot before another name, if nothing was committed since; tell whether."""
+    def _untouched(self, address: Address, homes: int, links: Links) -> Line | None:
         line = self._known.get(str(address))
-        if line is None or not line[1]["view"] or mark_of(self._layout.home(address)) != line[1]["view"]:
+        if line is None or not is_untouched(line[1]["view"], directory := address.directory, homes):
             return None
-        return line if self._linked(address, line) else None
+        return line if links.link(data_file(address, directory), line[1]["bytes"]) else None
 
-    def _linked(self, address: Address, line: Line) -> bool:
-        name = data_file(address)
-        target = f"{self._built}/{name}"
-        try:
-            os.link(f"{self._previous}/{name}", target, follow_symlinks=False)
-        except OSError:
-            return False  # another file system, or one without links, or too many of them
-        if os.stat(target).st_size == line[1]["bytes"]:
-            return True
-        os.unlink(target)
-        return False
+    def _taken(self, address: Address, *, named: bool) -> Line | None:
+        line = self._copied(address)
+        if line is None and named:
+            raise AddressNotFoundError(f"There is no address {address}.", "`pronto addresses` lists those that exist.")
+        return line
 
     def _copied(self, address: Address) -> Line | None:
-        """Write the data file of an address; ``None`` where there is no such address."""
+        """Write the data file of an address, or link it after a closer look; ``None`` where there is no address."""
         path = self._layout.home(address)
-        mark = mark_of(path)  # before anything is read: a commit in between only makes the next snapshot read again
+        mark = fingerprint(path)  # before anything is read: a commit meanwhile only makes the next snapshot read again
+        known = self._known.get(str(address))
+        if known is not None and is_same(known[1]["view"], mark) and (line := self._linked(address, known, mark)):
+            return line
         found = glimpse(path, str(address))
         if found is not None:
             return self._settled(address, found, mark)
@@ -153,10 +182,20 @@ class Taker:
                 return None
             environment = home.environment
             try:
-                mark = mark_of(environment.path)
+                mark = fingerprint(environment.path)
                 return environment.read(partial(self._read, address, environment, mark))
             except StaleEnvironment:
                 continue  # closed in between, to make room for others
+
+    def _linked(self, address: Address, known: Line, mark: str) -> Line | None:
+        """Give another name to the data file of the snapshot before, with a line that has the present fingerprint."""
+        fields = known[1]
+        if self._links is None or not self._links.link(data_file(address), fields["bytes"]):
+            return None
+        if fields["view"] == mark:
+            return known
+        fields = {**fields, "view": mark}
+        return Entry(**fields).encode(), fields
 
     def _read(self, address: Address, environment: Environment, mark: str, txn: lmdb.Transaction[bytes]) -> Line:
         entries = (entry for entry in _entries(txn) if entry[0] != STATE)
@@ -166,10 +205,12 @@ class Taker:
         identity, state = found.identity, found.state
         known = self._known.get(str(address))
         said = (identity.id, state.revision, state.generation)
-        if known is not None and said == tuple(known[1][name] for name in ("id", "revision", "generation")):
-            known = (_marked(known[1], mark), {**known[1], "view": mark})
-            if self._linked(address, known):
-                return known
+        if (
+            known is not None
+            and said == tuple(known[1][name] for name in ("id", "revision", "generation"))
+            and (line := self._linked(address, known, mark))
+        ):
+            return line
         revision = state.revision
         size, checksum = self._write(address, found)
         entry = Entry(
@@ -218,6 +259,45 @@ class Taker:
         sync_directory(self._built)
 
 
+class Links:
+    """Gives data files of a snapshot a second name in the next one.
+
+    Args:
+        previous: the directory of the snapshot that has them.
+        built: that of the one to come.
+
+    Raises:
+        ReadOnlyError, StoreFullError: where the system refuses.
+
+    """
+
+    def __init__(self, previous: str, built: str) -> None:
+        self._descriptors: list[int] = []
+        try:
+            for path in (previous, built):
+                self._descriptors.append(os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
+        except OSError as error:
+            self.close()
+            raise translated(error, path) from error
+
+    def link(self, name: str, size: int) -> bool:
+        """Give a file the same name there; tell whether that was possible, and it is as long as it should be."""
+        source, target = self._descriptors
+        try:
+            os.link(name, name, src_dir_fd=source, dst_dir_fd=target, follow_symlinks=False)
+        except OSError:
+            return False  # another file system, or one without links, or too many of them
+        if os.stat(name, dir_fd=target, follow_symlinks=False).st_size == size:
+            return True
+        os.unlink(name, dir_fd=target)
+        return False
+
+    def close(self) -> None:
+        """Give back the descriptors; idempotent."""
+        while self._descriptors:
+            os.close(self._descriptors.pop())
+
+
 def _flush(paths: Iterable[str]) -> None:
     for path in paths:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
@@ -229,7 +309,3 @@ def _flush(paths: Iterable[str]) -> None:
 
 def _entries(txn: lmdb.Transaction[bytes]) -> Iterator[tuple[bytes, bytes]]:
     return iter(txn.cursor())
-
-
-def _marked(fields: dict[str, Any], mark: str) -> str:
-    return Entry(**{**fields, "view": mark}).encode()

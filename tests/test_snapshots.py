@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from datetime import UTC, datetime
-from time import monotonic, sleep
+from time import monotonic, sleep, time_ns
 
 import pytest
 
@@ -19,10 +19,12 @@ from pronto_lmdb import (
     ReadOnlyError,
     SnapshotError,
     StoreClosedError,
+    fingerprint,
     lifecycle,
 )
 from pronto_lmdb.files import DirectoryLock
 from pronto_lmdb.pool import pool
+from pronto_lmdb.snapshots import read_manifest
 
 CONTENT = {"plan": {"step": 1}, "notes": [1, 2, None, 1.5, b"\0\xff"], "at": datetime(2026, 1, 2, tzinfo=UTC)}
 
@@ -127,9 +129,46 @@ def test_an_unchanged_address_is_not_opened(filled, root):
         assert [item.path for item in pool.environments() if item.is_keystore] == []
 
 
-@pytest.mark.parametrize("change", ["put", "delete", "rename", "replace", "level"])
-def test_every_change_of_an_address_is_seen(filled, change):
+@pytest.fixture
+def later(monkeypatch):
+    """Let it be some seconds later, so that what was written is at rest."""
+    monkeypatch.setattr("pronto_lmdb.fingerprint.time_ns", lambda: time_ns() + 10_000_000_000)
+
+
+def test_an_address_at_rest_is_not_even_read(filled, later, monkeypatch):
     filled.backup()
+    filled["bob"]["k"] = 2
+    read = []
+    real = fingerprint.fingerprint
+    monkeypatch.setattr(
+        "pronto_lmdb.taking.fingerprint", lambda path: read.append(os.path.basename(path)) or real(path)
+    )
+    assert filled.verify(filled.backup(), deep=True).ok
+    assert set(read) == {"bob.default"}
+
+
+def test_what_was_not_at_rest_is_looked_into_and_at_rest_the_next_time(filled, monkeypatch):
+    first = filled.backup()
+    monkeypatch.setattr("pronto_lmdb.fingerprint.time_ns", lambda: time_ns() + 10_000_000_000)
+    second = filled.backup()
+    third = filled.backup()
+    views = [[entry.view for entry in read_manifest(str(item.path)).entries()] for item in (first, second, third)]
+    assert all(view.startswith("0" * 16) for view in views[0])
+    assert [view[16:] for view in views[0]] == [view[16:] for view in views[1]]
+    assert views[1] == views[2]
+    assert not any(view.startswith("0" * 16) for view in views[1])
+    name = "bob.default.journal"
+    assert len({os.stat(item.path / name).st_ino for item in (first, second, third)}) == 1
+    assert filled.verify(third, deep=True).ok
+
+
+@pytest.mark.parametrize("at_rest", [False, True])
+@pytest.mark.parametrize("change", ["put", "delete", "rename", "replace", "level"])
+def test_every_change_of_an_address_is_seen(filled, request, change, at_rest):
+    if at_rest:
+        request.getfixturevalue("later")
+    filled.backup()
+    sleep(0.02)  # longer than a tick of the clock
     before = filled.contents(filled.snapshots()[-1])[1]
     if change == "put":
         filled["bob"]["k"] = "v"
@@ -182,7 +221,10 @@ def test_where_nothing_can_be_linked_it_is_copied(filled, monkeypatch):
     assert os.stat(second.path / "bob.default.journal").st_nlink == 1
 
 
-def test_a_file_of_the_snapshot_before_that_was_cut_is_not_taken_over(filled):
+@pytest.mark.parametrize("at_rest", [False, True])
+def test_a_file_of_the_snapshot_before_that_was_cut_is_not_taken_over(filled, request, at_rest):
+    if at_rest:
+        request.getfixturevalue("later")
     first = filled.backup()
     os.truncate(first.path / "bob.default.journal", 100)
     second = filled.backup()
@@ -233,10 +275,16 @@ def test_a_large_address_comes_along(store):
     assert dict(store["b"].items()) == content
 
 
-def test_progress_is_told(filled):
+def test_progress_is_told(filled, later, monkeypatch):
     told = []
     filled.backup(progress=lambda done, of: told.append((done, of)))
     assert told == [(2, 2)]
+    filled.backup(progress=lambda done, of: told.append((done, of)))
+    assert told == [(2, 2)] * 2
+    monkeypatch.setattr("pronto_lmdb.taking._TOLD_EACH", 1)
+    filled["bob"]["k"] = 2
+    filled.backup(progress=lambda done, of: told.append((done, of)))
+    assert told[2:] == [(1, 2), (2, 2)]
 
 
 @pytest.mark.parametrize(
