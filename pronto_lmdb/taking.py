@@ -51,7 +51,7 @@ class Taker:
         lookup: finds the addresses of the store.
         layout: where things are in the store.
         built: the directory to fill; it does not exist.
-        previous: the directory of the snapshot before, or ``None``.
+        earlier: the directories of the snapshots before, oldest first.
         workers: how many threads read.
         progress: told how many addresses are done, of how many.
 
@@ -65,7 +65,7 @@ class Taker:
         lookup: Lookup,
         layout: Layout,
         built: str,
-        previous: str | None,
+        earlier: Sequence[str],
         workers: int = WORKERS,
         progress: Progress | None = None,
     ) -> None:
@@ -81,10 +81,11 @@ class Taker:
         except OSError as error:
             raise translated(error, built) from error
         self._links: Links | None = None
-        if previous is not None:
-            with suppress(SnapshotError, FormatVersionError):  # it can still be taken without
+        for previous in reversed(earlier):
+            with suppress(SnapshotError, FormatVersionError):  # `backup list` tells; this one can be taken all the same
                 self._known = {line[1]["address"]: line for line in read_manifest(previous).lines}
                 self._links = Links(previous, built)
+                break
 
     def __enter__(self) -> Self:
         return self

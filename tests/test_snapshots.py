@@ -238,6 +238,13 @@ def test_a_damaged_snapshot_before_is_no_obstacle(filled):
     assert filled.verify(filled.backup(), deep=True).ok
 
 
+def test_files_are_shared_with_the_newest_snapshot_that_can_be_read(filled):
+    first, second = filled.backup(), filled.backup()
+    (second.path / "manifest.json").unlink()
+    third = filled.backup()
+    assert os.path.samefile(first.path / "bob.default.journal", third.path / "bob.default.journal")
+
+
 def test_ttls_and_the_ttls_of_namespaces_come_along(store, clock):
     store["a"].namespace_ttl("web.sessions", 60)
     store["a"].put("lease", 1, ttl=100)
@@ -570,6 +577,19 @@ def test_prune_leaves_alone_what_it_does_not_know(filled, root):
     filled.backup()
     filled.prune(keep_last=1)
     assert len(os.listdir(root / "snapshots")) == 3
+
+
+def test_what_cannot_be_read_is_no_snapshot_that_prune_counts(filled, root):
+    """The newest that can be read is the newest, and so many are kept of those that can be read."""
+    made = [filled.backup() for _ in range(4)]
+    for broken in (made[1], made[3]):
+        (broken.path / "manifest.json").write_bytes(b"{}")
+    found = []
+    pruning = filled.prune(keep_last=1, dry_run=True, unreadable=found.append)
+    assert pruning == ([(made[2], ["newest", "last"])], [made[0]])
+    assert [item.id for item in found] == [made[1].id, made[3].id]
+    assert filled.prune(keep_last=1) == pruning
+    assert sorted(os.listdir(root / "snapshots")) == [item.id for item in made[1:]]
 
 
 def test_prune_elsewhere_forgets_what_it_removes(filled, root, tmp_path):
