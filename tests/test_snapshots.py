@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 from datetime import UTC, datetime
@@ -19,6 +20,7 @@ from pronto_lmdb import (
     ReadOnlyError,
     SnapshotError,
     StoreClosedError,
+    StoreFullError,
     fingerprint,
     lifecycle,
 )
@@ -381,6 +383,21 @@ def test_an_archive_carries_everything(filled, tmp_path):
         assert contents(other) == {"bob.default": {"k": "v"}}
         other.restore(str(file), overwrite=True)
         assert contents(other) == contents(filled)
+
+
+def test_an_archive_for_which_there_is_no_room_leaves_the_one_that_was_there(filled, tmp_path, monkeypatch):
+    file = tmp_path / "carry" / "away.tar.gz"
+    filled.backup(archive=file)
+    before = file.read_bytes()
+
+    def refuse(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("pronto_lmdb.archive._pack_file", refuse)
+    with pytest.raises(StoreFullError):
+        filled.backup(archive=file)
+    assert os.listdir(file.parent) == ["away.tar.gz"]
+    assert file.read_bytes() == before
 
 
 @pytest.mark.parametrize("name", ["nope", "20260101-000000-000000-0000", "../../etc", "/", "a\0b", "", "manifest.json"])
