@@ -83,7 +83,9 @@ class Taker:
         self._links: Links | None = None
         for previous in reversed(earlier):
             with suppress(SnapshotError, FormatVersionError):  # `backup list` tells; this one can be taken all the same
-                self._known = {line[1]["address"]: line for line in read_manifest(previous).lines}
+                lines = read_manifest(previous).lines
+                # What else a line says is looked at when it is needed.
+                self._known = {line[1]["address"]: line for line in lines if type(line[1].get("view")) is str}
                 self._links = Links(previous, built)
                 break
 
@@ -157,9 +159,13 @@ class Taker:
 
     def _untouched(self, address: Address, homes: int, links: Links) -> Line | None:
         line = self._known.get(str(address))
-        if line is None or not is_untouched(line[1]["view"], directory := address.directory, homes):
+        if line is None:
             return None
-        return line if links.link(data_file(address, directory), line[1]["bytes"]) else None
+        view, directory = line[1]["view"], address.directory
+        if is_untouched(view, directory, homes):
+            return line if links.link(data_file(address, directory), line[1].get("bytes")) else None
+        mark = fingerprint(self._layout.home(address))
+        return self._linked(address, mark) if is_same(view, mark) else None
 
     def _taken(self, address: Address, *, named: bool) -> Line | None:
         line = self._copied(address)
@@ -168,12 +174,9 @@ class Taker:
         return line
 
     def _copied(self, address: Address) -> Line | None:
-        """Write the data file of an address, or link it after a closer look; ``None`` where there is no address."""
+        """Write the data file of an address, or link it where its revision is known; ``None`` where there is none."""
         path = self._layout.home(address)
         mark = fingerprint(path)  # before anything is read: a commit meanwhile only makes the next snapshot read again
-        known = self._known.get(str(address))
-        if known is not None and is_same(known[1]["view"], mark) and (line := self._linked(address, known, mark)):
-            return line
         found = glimpse(path, str(address))
         if found is not None:
             return self._settled(address, found, mark)
@@ -188,15 +191,28 @@ class Taker:
             except StaleEnvironment:
                 continue  # closed in between, to make room for others
 
-    def _linked(self, address: Address, known: Line, mark: str) -> Line | None:
-        """Give another name to the data file of the snapshot before, with a line that has the present fingerprint."""
-        fields = known[1]
-        if self._links is None or not self._links.link(data_file(address), fields["bytes"]):
+    def _linked(self, address: Address, mark: str, said: tuple[str, int, int] | None = None) -> Line | None:
+        """Give another name to the data file of the snapshot before, if that can be; return the line for it.
+
+        Args:
+            address: whose.
+            mark: the present fingerprint of its view.
+            said: id, revision and generation of the keystore, where it is not known that nothing was committed.
+
+        """
+        line = self._known.get(str(address))
+        if line is None or self._links is None:
             return None
-        if fields["view"] == mark:
-            return known
-        fields = {**fields, "view": mark}
-        return Entry(**fields).encode(), fields
+        try:
+            entry = Entry.decode(line[1], NAME)
+        except SnapshotError:
+            return None
+        if said is not None and said != (entry.id, entry.revision, entry.generation):
+            return None
+        if not self._links.link(data_file(address), entry.bytes):
+            return None
+        entry.view = mark
+        return _line(entry)
 
     def _read(self, address: Address, environment: Environment, mark: str, txn: lmdb.Transaction[bytes]) -> Line:
         entries = (entry for entry in _entries(txn) if entry[0] != STATE)
@@ -204,13 +220,8 @@ class Taker:
 
     def _settled(self, address: Address, found: Glimpse, mark: str) -> Line:
         identity, state = found.identity, found.state
-        known = self._known.get(str(address))
-        said = (identity.id, state.revision, state.generation)
-        if (
-            known is not None
-            and said == tuple(known[1][name] for name in ("id", "revision", "generation"))
-            and (line := self._linked(address, known, mark))
-        ):
+        line = self._linked(address, mark, (identity.id, state.revision, state.generation))
+        if line is not None:
             return line
         revision = state.revision
         size, checksum = self._write(address, found)
@@ -227,7 +238,7 @@ class Taker:
             labels=identity.labels,
             view=mark,
         )
-        return entry.encode(), {"address": entry.address, "records": entry.records, "bytes": size}
+        return _line(entry)
 
     def _write(self, address: Address, found: Glimpse) -> tuple[int, str]:
         name = os.path.join(self._built, data_file(address))
@@ -250,11 +261,11 @@ class Taker:
         try:
             with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, PRIVATE_FILE), "wb") as file:
                 file.write(manifest.encode())
+            self._new.append(path)
             # Together, so that the file system has more to do at once.
             with ThreadPoolExecutor(_FLUSHERS) as flushers:
                 for _ in flushers.map(_flush, (self._new[at::_FLUSHERS] for at in range(_FLUSHERS))):
                     continue
-            _flush([path])
         except OSError as error:
             raise translated(error, self._built) from error
         sync_directory(self._built)
@@ -281,7 +292,7 @@ class Links:
             self.close()
             raise translated(error, path) from error
 
-    def link(self, name: str, size: int) -> bool:
+    def link(self, name: str, size: int | None) -> bool:
         """Give a file the same name there; tell whether that was possible, and it is as long as it should be."""
         source, target = self._descriptors
         try:
@@ -310,3 +321,7 @@ def _flush(paths: Iterable[str]) -> None:
 
 def _entries(txn: lmdb.Transaction[bytes]) -> Iterator[tuple[bytes, bytes]]:
     return iter(txn.cursor())
+
+
+def _line(entry: Entry) -> Line:
+    return entry.encode(), {"address": entry.address, "records": entry.records, "bytes": entry.bytes}

@@ -10,6 +10,7 @@ import shutil
 import tarfile
 import zlib
 from hashlib import sha256
+from time import time_ns
 
 import pytest
 from msgpack import packb
@@ -224,6 +225,24 @@ def test_a_hostile_entry_is_refused(store, taken, entry):
     except SnapshotError:
         assert "address" in entry
     assert refused(store, taken)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "entry"),
+    [
+        *(
+            (0, entry)
+            for entry in ({"view": None}, {"view": 7}, {"bytes": "x"}, {"labels": 7}, {"records": -1}, {"file": 1})
+        ),
+        # What was left alone for long keeps its line as it is: this has to be known to be that.
+        *((10, entry) for entry in ({"view": None}, {"view": 7}, {"bytes": "x"}, {"bytes": None})),
+    ],
+)
+def test_a_hostile_entry_of_the_snapshot_before_is_not_taken_over(store, entry, seconds, monkeypatch):
+    monkeypatch.setattr("pronto_lmdb.fingerprint.time_ns", lambda: time_ns() + seconds * 1_000_000_000)
+    store["a"]["k"] = 1
+    rewrite(store.backup(), entry=entry)
+    assert store.verify(store.backup(), deep=True).ok
 
 
 @pytest.mark.parametrize(
