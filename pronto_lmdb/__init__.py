@@ -53,6 +53,7 @@ if TYPE_CHECKING:
         Snapshot,
         SnapshotContent,
         Stats,
+        UnreadableSnapshot,
     )
 
 __all__ = [
@@ -88,6 +89,7 @@ __all__ = [
     "StoreClosedError",
     "StoreFullError",
     "Transaction",
+    "UnreadableSnapshot",
     "Value",
     "View",
     "__version__",
@@ -110,6 +112,7 @@ _RESULTS = frozenset(
         "Snapshot",
         "SnapshotContent",
         "Stats",
+        "UnreadableSnapshot",
     ]
 )
 

@@ -15,6 +15,8 @@ _PLAIN = frozenset("abcdefghijklmnopqrstuvwxyz0123456789_-@+.")
 _DEVICES = frozenset(
     ["con", "prn", "aux", "nul", *(f"{port}{number}" for port in ("com", "lpt") for number in range(10))]
 )
+# A part of these alone stands for itself, and there is nothing in it to be wrong.
+_ORDINARY = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-@+")
 _MAX_DIRECTORY = 100
 _HASH_DIGITS = 32
 
@@ -45,9 +47,12 @@ class Address:
 
     def __init__(self, user: str = DEFAULT_PART, cursor: str = DEFAULT_PART) -> None:
         user, cursor = _part("user", user), _part("cursor", cursor)
+        self._set(user, cursor, f"{user.translate(_ESCAPED)}.{cursor.translate(_ESCAPED)}")
+
+    def _set(self, user: str, cursor: str, text: str) -> None:
         object.__setattr__(self, "user", user)
         object.__setattr__(self, "cursor", cursor)
-        object.__setattr__(self, "_text", f"{user.translate(_ESCAPED)}.{cursor.translate(_ESCAPED)}")
+        object.__setattr__(self, "_text", text)
 
     @classmethod
     def parse(cls, text: str) -> Address:
@@ -63,6 +68,10 @@ class Address:
                 "Pass a str or an Address.",
             )
         parts = text.split(".")
+        if len(parts) == 2 and all(0 < len(part) <= MAX_PART and _ORDINARY.issuperset(part) for part in parts):
+            address = cls.__new__(cls)
+            address._set(parts[0], parts[1], f"{parts[0]}.{parts[1]}")
+            return address
         if len(parts) > 2:
             raise InvalidAddressError(
                 f"The address {text!r} has {len(parts)} parts.",

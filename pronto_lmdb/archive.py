@@ -12,7 +12,7 @@ import zlib
 from gzip import BadGzipFile, GzipFile
 
 from pronto_lmdb.errors import SnapshotError
-from pronto_lmdb.files import PRIVATE_FILE, sync_directory
+from pronto_lmdb.files import PRIVATE_FILE, durable_file
 from pronto_lmdb.manifest import LARGEST, NAME, DamagedSnapshotError, Manifest
 from pronto_lmdb.translation import translated
 
@@ -45,23 +45,11 @@ def pack(place: str, manifest: Manifest, file: str) -> None:
         StoreFullError, ReadOnlyError: where the system refuses.
 
     """
-    temporary = f"{file}.tmp"
-    try:
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, PRIVATE_FILE)
-        with (
-            open(descriptor, "wb") as raw,
-            GzipFile("", "wb", _COMPRESSION, raw, mtime=manifest.created_at // 1_000_000) as packed,
-        ):
-            for name in (NAME, *(entry.file for entry in manifest.entries())):
-                _pack_file(packed, os.path.join(place, name), f"{manifest.id}/{name}", manifest.created_at // 1_000_000)
-            packed.write(bytes(2 * _BLOCK))
-            packed.close()
-            raw.flush()
-            os.fsync(descriptor)
-        os.replace(temporary, file)
-        sync_directory(os.path.dirname(file))
-    except OSError as error:
-        raise translated(error, file) from error
+    seconds = manifest.created_at // 1_000_000
+    with durable_file(file) as raw, GzipFile("", "wb", _COMPRESSION, raw, mtime=seconds) as packed:
+        for name in (NAME, *(entry.file for entry in manifest.entries())):
+            _pack_file(packed, os.path.join(place, name), f"{manifest.id}/{name}", seconds)
+        packed.write(bytes(2 * _BLOCK))
 
 
 def _pack_file(packed: GzipFile, path: str, name: str, seconds: int) -> None:

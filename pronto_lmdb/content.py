@@ -12,6 +12,7 @@ from hashlib import sha256
 from mmap import ACCESS_READ, mmap
 
 from pronto_lmdb.errors import CorruptStoreError, SnapshotError
+from pronto_lmdb.files import write_all
 from pronto_lmdb.journal_format import HEADER_SIZE, Header, encode_frame, frames
 from pronto_lmdb.record import FIRST_USER_KEY, IDENTITY, STATE
 
@@ -48,17 +49,15 @@ def write_content(descriptor: int, keystore: bytes, state: State, entries: Itera
     """
     header = Header(os.urandom(16), keystore, state.revision, genesis=True)
     digest, size, checksum = sha256(), 0, header.checksum()
-    with open(descriptor, "wb", closefd=False) as file:
-        pieces = [header.encode()]
-        for number, batch in enumerate(_batches(entries)):
-            state.revision += number > 0
-            frame, checksum = encode_frame(checksum, state, batch)
-            pieces += frame
-            for piece in pieces:
-                file.write(piece)
-                digest.update(piece)
-                size += len(piece)
-            pieces = []
+    pieces = [header.encode()]
+    for number, batch in enumerate(_batches(entries)):
+        state.revision += number > 0
+        frame, checksum = encode_frame(checksum, state, batch)
+        for piece in [*pieces, *frame]:
+            write_all(descriptor, piece, size)
+            digest.update(piece)
+            size += len(piece)
+        pieces = []
     return size, digest.hexdigest()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import sys
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from functools import partial
 from time import monotonic, sleep
 
@@ -44,7 +44,8 @@ else:
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+    from io import BufferedWriter
 
 # macOS has no fdatasync.
 flush_data = getattr(os, "fdatasync", os.fsync)
@@ -175,14 +176,33 @@ def write_durably(path: str, text: str) -> None:
         ReadOnlyError, StoreFullError: where the system refuses.
 
     """
+    with durable_file(path) as file:
+        file.write(text.encode())
+
+
+@contextmanager
+def durable_file(path: str) -> Iterator[BufferedWriter]:
+    """Yield a file to write to. At the end of the block it is at a path, with all of its content, and on the disk.
+
+    What was there is replaced. Where the block or the system fails, it is still there, and nothing else is.
+
+    Raises:
+        ReadOnlyError, StoreFullError: where the system refuses.
+
+    """
     temporary = f"{path}.tmp"
     try:
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, PRIVATE_FILE)
-        with open(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(descriptor)
-        os.replace(temporary, path)
+        try:
+            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, PRIVATE_FILE)
+            with open(descriptor, "wb") as file:
+                yield file
+                file.flush()
+                os.fsync(descriptor)
+            os.replace(temporary, path)
+        except BaseException:
+            with suppress(OSError):
+                os.unlink(temporary)
+            raise
         sync_directory(os.path.dirname(path))
     except OSError as error:
         raise translated(error, path) from error

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
-from hashlib import blake2b
-from mmap import PAGESIZE
 
 import lmdb
 
@@ -19,7 +17,7 @@ from pronto_lmdb.errors import CorruptStoreError, FormatVersionError
 from pronto_lmdb.files import try_share
 from pronto_lmdb.forks import gate
 from pronto_lmdb.identity import LIVE, Identity, State
-from pronto_lmdb.marker import TRUSTED, boot_id, marker_content, trust
+from pronto_lmdb.marker import TRUSTED, trust
 from pronto_lmdb.pool import pool
 from pronto_lmdb.record import IDENTITY, STATE
 
@@ -31,35 +29,6 @@ if TYPE_CHECKING:
 
 # Other threads that want to open something wait meanwhile.
 _LARGEST = 1024 * 1024
-# LMDB's two meta pages end before this. With each commit one of them changes.
-_META = 256
-_MARK_SIZE = 16
-
-
-def mark_of(path: str) -> str:
-    """Return what stands for the view in a directory: while it is the same, nothing was committed.
-
-    Returns:
-        32 hex digits; nothing where there is no view, or nothing that names the boot of the system.
-
-    """
-    boot = boot_id()
-    try:
-        descriptor = os.open(f"{path}/{DATA_FILE}", os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return ""
-    try:
-        found = os.fstat(descriptor)
-        pages = os.pread(descriptor, PAGESIZE + _META, 0)
-    except OSError:
-        return ""
-    finally:
-        os.close(descriptor)
-    if boot is None or len(pages) < PAGESIZE + _META:
-        return ""
-    # A view means nothing in another boot. And an inode may be used again, for a file of another time.
-    seen = b"%b%d %b%b" % (marker_content(boot, found), found.st_mtime_ns, pages[:_META], pages[PAGESIZE:])
-    return blake2b(seen, digest_size=_MARK_SIZE).hexdigest()
 
 
 class Glimpse:

@@ -116,9 +116,9 @@ class Entry:
         return cls(**fields)
 
 
-def data_file(address: Address) -> str:
-    """Return the name of the file with the data of an address in a snapshot."""
-    name = address.directory
+def data_file(address: Address, directory: str = "") -> str:
+    """Return the name of the file with the data of an address in a snapshot; ``directory`` is that of the address."""
+    name = directory or address.directory
     if len(name) > _LONGEST_NAME:
         # No other name looks like this: each directory of an address has a dot.
         name = sha256(str(address).encode()).hexdigest()[:32]
@@ -199,8 +199,9 @@ class Manifest:
         if tail != _tail(begin):
             raise DamagedSnapshotError(f"{place} is damaged: its checksum does not fit.", _HINT)
         try:
-            fields = json.loads(content)
-            lines = content.decode().split("\n")[1:-3]
+            text = content.decode()
+            fields = json.loads(text)
+            lines = text.split("\n")[1:-3]
         except (ValueError, RecursionError):
             raise SnapshotError(f"{place} is no manifest.", _HINT) from None
         return cls._checked(fields, [line.removesuffix(",") for line in lines], place)

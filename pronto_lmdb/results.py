@@ -165,6 +165,18 @@ class Snapshot(NamedTuple):
     """What wrote it."""
 
 
+class UnreadableSnapshot(NamedTuple):
+    """What has the name of a snapshot, and does not tell what it holds."""
+
+    id: str
+    path: Path
+    """The directory."""
+    problem: str
+    """Why not, in one sentence."""
+    hint: str
+    """What to do about it."""
+
+
 class SnapshotContent(NamedTuple):
     """What a snapshot holds of one address."""
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from pronto_lmdb.results import AddressInfo, Pruning, Report, Snapshot, SnapshotContent
-    from pronto_lmdb.snapshots import Snapshots
+    from pronto_lmdb.snapshots import Snapshots, Unreadable
 
     Progress = Callable[[int, int], None]
     Path = str | os.PathLike[str]
@@ -81,10 +81,16 @@ class SnapshotVerbs(AddressVerbs):
             remember_elsewhere(self._layout, snapshot.id, str(snapshot.path))
         return snapshot
 
-    def snapshots(self, dest: Path | None = None) -> list[Snapshot]:
-        """Return the snapshots that are whole, oldest first: those of the store, or those in another directory."""
+    def snapshots(self, dest: Path | None = None, *, unreadable: Unreadable | None = None) -> list[Snapshot]:
+        """Return the snapshots with a manifest that can be read, oldest first.
+
+        Args:
+            dest: another directory with snapshots; by default those of the store.
+            unreadable: called with each of the others, such as ``found.append``.
+
+        """
         self.check_open()
-        return self._snapshots(dest).listed()
+        return self._snapshots(dest).listed(unreadable)
 
     def contents(self, snapshot: Snapshot | Path) -> list[SnapshotContent]:
         """Return what a snapshot holds, sorted by the bytes of the addresses' texts.
@@ -202,8 +208,11 @@ class SnapshotVerbs(AddressVerbs):
         keep_within: float | None = None,
         dry_run: bool = False,
         dest: Path | None = None,
+        unreadable: Unreadable | None = None,
     ) -> Pruning:
-        """Remove the snapshots that no rule keeps. The newest is always kept, and so is what cannot be read.
+        """Remove the snapshots that no rule keeps. The newest is always kept.
+
+        What cannot be read stays as well, and counts for no rule: it is not the newest, nor one of so many.
 
         Args:
             keep_last: so many of the newest.
@@ -214,6 +223,7 @@ class SnapshotVerbs(AddressVerbs):
             keep_within: all that are younger than so many seconds.
             dry_run: remove nothing, but tell what would be.
             dest: another directory with snapshots; by default those of the store.
+            unreadable: called with each snapshot that cannot be read.
 
         Raises:
             InvalidValueError: if no rule is given, or one that cannot be meant.
@@ -230,7 +240,7 @@ class SnapshotVerbs(AddressVerbs):
         if not os.path.isdir(place.place):
             return Pruning([], [])
         with place.locked():
-            found = place.listed()
+            found = place.listed(unreadable)
             reasons = kept({item.id: item.created_at for item in found}, policy, instant(clock.now()))
             removed = [item for item in found if item.id not in reasons]
             for item in [] if dry_run else removed:
@@ -293,11 +303,11 @@ class SnapshotVerbs(AddressVerbs):
         name = place.next_id(now)
         built = place.path(NEW + name)
         try:
-            previous = place.path(known[-1]) if known else None
-            taker = Taker(self._lookup, self._layout, built, previous, workers, progress)
-            lines = taker.take(addresses, named=named)
-            manifest = Manifest(name, now, label, _tool(), lines)
-            taker.finish(manifest)
+            earlier = [place.path(each) for each in known]
+            with Taker(self._lookup, self._layout, built, earlier, workers, progress) as taker:
+                lines = taker.take(addresses, named=named)
+                manifest = Manifest(name, now, label, _tool(), lines)
+                taker.finish(manifest)
             return described(manifest, place.publish(built, name), addresses)
         except BaseException:
             from pronto_lmdb.files import remove_tree

@@ -13,18 +13,20 @@ from datetime import UTC, datetime
 
 from pronto_lmdb.address import Address
 from pronto_lmdb.content import UNTRUSTED
-from pronto_lmdb.errors import FormatVersionError, SnapshotError
+from pronto_lmdb.errors import FormatVersionError, ProntoError, SnapshotError
 from pronto_lmdb.files import DirectoryLock, make_directory, read_text, remove_tree, sync_directory, write_durably
 from pronto_lmdb.manifest import LARGEST, NAME, Manifest
 from pronto_lmdb.pool import pool
-from pronto_lmdb.results import Snapshot, instant
+from pronto_lmdb.results import Snapshot, UnreadableSnapshot, instant
 from pronto_lmdb.translation import translated
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from pronto_lmdb.layout import Layout
+
+    Unreadable = Callable[[UnreadableSnapshot], object]
 
 NEW = ".new-"
 GONE = ".gone-"
@@ -80,13 +82,21 @@ class Snapshots:
         except OSError as error:
             raise translated(error, self.place) from error
 
-    def listed(self) -> list[Snapshot]:
-        """Return all snapshots with a manifest that can be read, oldest first."""
+    def listed(self, unreadable: Unreadable | None = None) -> list[Snapshot]:
+        """Return all snapshots with a manifest that can be read, oldest first.
+
+        Args:
+            unreadable: called with each of the others: one must not hide the rest, nor be passed over in silence.
+
+        """
         found = []
         for name in self.ids():
-            with suppress(SnapshotError, FormatVersionError):  # `verify` tells; it must not hide the others
-                path = self.path(name)
+            path = self.path(name)
+            try:
                 found.append(described(read_manifest(path), path))
+            except (SnapshotError, FormatVersionError) as error:
+                if unreadable is not None and os.path.isdir(path):  # somebody may have removed it just now
+                    unreadable(_unreadable(name, path, error))
         return found
 
     def path(self, name: str) -> str:
@@ -139,6 +149,15 @@ class Snapshots:
             raise translated(error, self.path(name)) from error
         sync_directory(self.place)
         remove_tree(doomed)
+
+
+def _unreadable(name: str, path: str, error: ProntoError) -> UnreadableSnapshot:
+    from pathlib import Path
+
+    hint = "No command removes it: delete the directory yourself once another snapshot serves."
+    if isinstance(error, FormatVersionError):
+        hint = error.hint
+    return UnreadableSnapshot(name, Path(path), error.problem, hint)
 
 
 # -- finding one -----------------------------------------------------------------------------------------------------

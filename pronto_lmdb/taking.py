@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 
 from pronto_lmdb.content import write_content
 from pronto_lmdb.environment import StaleEnvironment
 from pronto_lmdb.errors import AddressNotFoundError, FormatVersionError, SnapshotError
 from pronto_lmdb.files import PRIVATE_DIRECTORY, PRIVATE_FILE, sync_directory
-from pronto_lmdb.glimpse import Glimpse, glimpse, mark_of
+from pronto_lmdb.fingerprint import fingerprint, is_same, is_untouched
+from pronto_lmdb.glimpse import Glimpse, glimpse
 from pronto_lmdb.manifest import NAME, Entry, Manifest, data_file
 from pronto_lmdb.record import STATE
 from pronto_lmdb.snapshots import read_manifest
@@ -23,7 +25,7 @@ from pronto_lmdb.translation import translated
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
-    from typing import Any
+    from typing import Any, Self
 
     import lmdb
 
@@ -37,20 +39,24 @@ if TYPE_CHECKING:
 
 WORKERS = 4
 _FLUSHERS = 8
-# How many addresses a worker takes at once: handing over one by one would cost more than an unchanged one.
-_AT_ONCE = 64
+# How many addresses a worker takes at once, and after how many of those that are not even read progress is told.
+_AT_ONCE = 16
+_TOLD_EACH = 1024
 
 
 class Taker:
-    """Takes one snapshot.
+    """Takes one snapshot. Use it in a ``with`` block.
 
     Args:
         lookup: finds the addresses of the store.
         layout: where things are in the store.
         built: the directory to fill; it does not exist.
-        previous: the directory of the snapshot before, or ``None``.
+        earlier: the directories of the snapshots before, oldest first.
         workers: how many threads read.
         progress: told how many addresses are done, of how many.
+
+    Raises:
+        ReadOnlyError, StoreFullError: where the system refuses.
 
     """
 
@@ -59,7 +65,7 @@ class Taker:
         lookup: Lookup,
         layout: Layout,
         built: str,
-        previous: str | None,
+        earlier: Sequence[str],
         workers: int = WORKERS,
         progress: Progress | None = None,
     ) -> None:
@@ -68,15 +74,27 @@ class Taker:
         self._built = built
         self._workers = workers
         self._progress = progress
-        self._previous = previous or ""
         self._known: dict[str, Line] = {}
         self._new: list[str] = []
-        if previous is not None:
-            try:
-                manifest = read_manifest(previous)
-                self._known = {line[1]["address"]: line for line in manifest.lines}
-            except (SnapshotError, FormatVersionError):
-                self._previous = ""  # it can still be taken without
+        try:
+            os.mkdir(built, PRIVATE_DIRECTORY)
+        except OSError as error:
+            raise translated(error, built) from error
+        self._links: Links | None = None
+        for previous in reversed(earlier):
+            with suppress(SnapshotError, FormatVersionError):  # `backup list` tells; this one can be taken all the same
+                lines = read_manifest(previous).lines
+                # What else a line says is looked at when it is needed.
+                self._known = {line[1]["address"]: line for line in lines if type(line[1].get("view")) is str}
+                self._links = Links(previous, built)
+                break
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._links is not None:
+            self._links.close()
 
     def take(self, addresses: Sequence[Address], *, named: bool) -> list[Line]:
         """Write the data files, and return the lines of the manifest.
@@ -90,60 +108,75 @@ class Taker:
             StoreFullError: if there is no room.
 
         """
-        try:
-            os.mkdir(self._built, PRIVATE_DIRECTORY)
-        except OSError as error:
-            raise translated(error, self._built) from error
-        lines: list[Line] = []
-        groups = [addresses[at : at + _AT_ONCE] for at in range(0, len(addresses), _AT_ONCE)]
+        lines = self._all_untouched(addresses)
+        rest = [number for number, line in enumerate(lines) if line is None]
+        groups = [rest[at : at + _AT_ONCE] for at in range(0, len(rest), _AT_ONCE)]
+        done = len(addresses) - len(rest)
+
+        def take_group(group: list[int]) -> list[tuple[int, Line | None]]:
+            return [(number, self._taken(addresses[number], named=named)) for number in group]
+
         with ThreadPoolExecutor(self._workers) as workers:
             try:
-                for number, taken in enumerate(workers.map(partial(self._take_all, named=named), groups), 1):
-                    lines += taken
-                    if self._progress is not None:
-                        self._progress(min(number * _AT_ONCE, len(addresses)), len(addresses))
+                for taken in workers.map(take_group, groups):
+                    for number, line in taken:
+                        lines[number] = line
+                    done += len(taken)
+                    self._tell(done, len(addresses))
             except BaseException:
                 workers.shutdown(cancel_futures=True)
                 raise
+        return [line for line in lines if line is not None]
+
+    def _all_untouched(self, addresses: Sequence[Address]) -> list[Line | None]:
+        """Give another name to the data file of each address that is as it was; return ``None`` for the others.
+
+        That takes three short calls of the system each. Handing them to several threads would cost more than that.
+        """
+        lines: list[Line | None] = [None] * len(addresses)
+        if self._links is None:
+            return lines
+        try:
+            homes = os.open(self._layout.addresses, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except OSError:
+            return lines  # all are elsewhere
+        done = 0
+        try:
+            for number, address in enumerate(addresses):
+                lines[number] = line = self._untouched(address, homes, self._links)
+                done += line is not None
+                if line is not None and (done % _TOLD_EACH == 0 or done == len(addresses)):
+                    self._tell(done, len(addresses))
+        finally:
+            os.close(homes)
         return lines
 
-    def _take_all(self, addresses: Iterable[Address], *, named: bool) -> list[Line]:
-        lines = []
-        for address in addresses:
-            line = self._unchanged(address) or self._copied(address)
-            if line is not None:
-                lines.append(line)
-            elif named:
-                raise AddressNotFoundError(
-                    f"There is no address {address}.", "`pronto addresses` lists those that exist."
-                )
-        return lines
+    def _tell(self, done: int, of: int) -> None:
+        if self._progress is not None:
+            self._progress(done, of)
 
     # -- one address -------------------------------------------------------------------------------------------
 
-    def _unchanged(self, address: Address) -> Line | None:
-        """Give the data file of the snapshot before another name, if nothing was committed since; tell whether."""
+    def _untouched(self, address: Address, homes: int, links: Links) -> Line | None:
         line = self._known.get(str(address))
-        if line is None or not line[1]["view"] or mark_of(self._layout.home(address)) != line[1]["view"]:
+        if line is None:
             return None
-        return line if self._linked(address, line) else None
+        view, directory = line[1]["view"], address.directory
+        if is_untouched(view, directory, homes):
+            return line if links.link(data_file(address, directory), line[1].get("bytes")) else None
+        mark = fingerprint(self._layout.home(address))
+        return self._linked(address, mark) if is_same(view, mark) else None
 
-    def _linked(self, address: Address, line: Line) -> bool:
-        name = data_file(address)
-        target = f"{self._built}/{name}"
-        try:
-            os.link(f"{self._previous}/{name}", target, follow_symlinks=False)
-        except OSError:
-            return False  # another file system, or one without links, or too many of them
-        if os.stat(target).st_size == line[1]["bytes"]:
-            return True
-        os.unlink(target)
-        return False
+    def _taken(self, address: Address, *, named: bool) -> Line | None:
+        line = self._copied(address)
+        if line is None and named:
+            raise AddressNotFoundError(f"There is no address {address}.", "`pronto addresses` lists those that exist.")
+        return line
 
     def _copied(self, address: Address) -> Line | None:
-        """Write the data file of an address; ``None`` where there is no such address."""
+        """Write the data file of an address, or link it where its revision is known; ``None`` where there is none."""
         path = self._layout.home(address)
-        mark = mark_of(path)  # before anything is read: a commit in between only makes the next snapshot read again
+        mark = fingerprint(path)  # before anything is read: a commit meanwhile only makes the next snapshot read again
         found = glimpse(path, str(address))
         if found is not None:
             return self._settled(address, found, mark)
@@ -153,10 +186,33 @@ class Taker:
                 return None
             environment = home.environment
             try:
-                mark = mark_of(environment.path)
+                mark = fingerprint(environment.path)
                 return environment.read(partial(self._read, address, environment, mark))
             except StaleEnvironment:
                 continue  # closed in between, to make room for others
+
+    def _linked(self, address: Address, mark: str, said: tuple[str, int, int] | None = None) -> Line | None:
+        """Give another name to the data file of the snapshot before, if that can be; return the line for it.
+
+        Args:
+            address: whose.
+            mark: the present fingerprint of its view.
+            said: id, revision and generation of the keystore, where it is not known that nothing was committed.
+
+        """
+        line = self._known.get(str(address))
+        if line is None or self._links is None:
+            return None
+        try:
+            entry = Entry.decode(line[1], NAME)
+        except SnapshotError:
+            return None
+        if said is not None and said != (entry.id, entry.revision, entry.generation):
+            return None
+        if not self._links.link(data_file(address), entry.bytes):
+            return None
+        entry.view = mark
+        return _line(entry)
 
     def _read(self, address: Address, environment: Environment, mark: str, txn: lmdb.Transaction[bytes]) -> Line:
         entries = (entry for entry in _entries(txn) if entry[0] != STATE)
@@ -164,12 +220,9 @@ class Taker:
 
     def _settled(self, address: Address, found: Glimpse, mark: str) -> Line:
         identity, state = found.identity, found.state
-        known = self._known.get(str(address))
-        said = (identity.id, state.revision, state.generation)
-        if known is not None and said == tuple(known[1][name] for name in ("id", "revision", "generation")):
-            known = (_marked(known[1], mark), {**known[1], "view": mark})
-            if self._linked(address, known):
-                return known
+        line = self._linked(address, mark, (identity.id, state.revision, state.generation))
+        if line is not None:
+            return line
         revision = state.revision
         size, checksum = self._write(address, found)
         entry = Entry(
@@ -185,7 +238,7 @@ class Taker:
             labels=identity.labels,
             view=mark,
         )
-        return entry.encode(), {"address": entry.address, "records": entry.records, "bytes": size}
+        return _line(entry)
 
     def _write(self, address: Address, found: Glimpse) -> tuple[int, str]:
         name = os.path.join(self._built, data_file(address))
@@ -208,14 +261,53 @@ class Taker:
         try:
             with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, PRIVATE_FILE), "wb") as file:
                 file.write(manifest.encode())
+            self._new.append(path)
             # Together, so that the file system has more to do at once.
             with ThreadPoolExecutor(_FLUSHERS) as flushers:
                 for _ in flushers.map(_flush, (self._new[at::_FLUSHERS] for at in range(_FLUSHERS))):
                     continue
-            _flush([path])
         except OSError as error:
             raise translated(error, self._built) from error
         sync_directory(self._built)
+
+
+class Links:
+    """Gives data files of a snapshot a second name in the next one.
+
+    Args:
+        previous: the directory of the snapshot that has them.
+        built: that of the one to come.
+
+    Raises:
+        ReadOnlyError, StoreFullError: where the system refuses.
+
+    """
+
+    def __init__(self, previous: str, built: str) -> None:
+        self._descriptors: list[int] = []
+        try:
+            for path in (previous, built):
+                self._descriptors.append(os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
+        except OSError as error:
+            self.close()
+            raise translated(error, path) from error
+
+    def link(self, name: str, size: int | None) -> bool:
+        """Give a file the same name there; tell whether that was possible, and it is as long as it should be."""
+        source, target = self._descriptors
+        try:
+            os.link(name, name, src_dir_fd=source, dst_dir_fd=target, follow_symlinks=False)
+        except OSError:
+            return False  # another file system, or one without links, or too many of them
+        if os.stat(name, dir_fd=target, follow_symlinks=False).st_size == size:
+            return True
+        os.unlink(name, dir_fd=target)
+        return False
+
+    def close(self) -> None:
+        """Give back the descriptors; idempotent."""
+        while self._descriptors:
+            os.close(self._descriptors.pop())
 
 
 def _flush(paths: Iterable[str]) -> None:
@@ -231,5 +323,5 @@ def _entries(txn: lmdb.Transaction[bytes]) -> Iterator[tuple[bytes, bytes]]:
     return iter(txn.cursor())
 
 
-def _marked(fields: dict[str, Any], mark: str) -> str:
-    return Entry(**{**fields, "view": mark}).encode()
+def _line(entry: Entry) -> Line:
+    return entry.encode(), {"address": entry.address, "records": entry.records, "bytes": entry.bytes}

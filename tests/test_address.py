@@ -191,3 +191,24 @@ def test_an_address_passes_through_unchanged() -> None:
     address = Address("alice")
     assert Address.of(address) is address
     assert Address.of("alice") == address
+
+
+class Text(str):
+    """A text of a kind of its own."""
+
+    __slots__ = ()
+
+
+@pytest.mark.parametrize("text", ["a.b", "Alice-1.main_2", "u@x+y.default", f"{'a' * 64}.{'b' * 64}", Text("a.b")])
+def test_an_ordinary_text_is_parsed_to_what_its_parts_make(text: str) -> None:
+    parsed, made = Address.parse(text), Address(*text.split("."))
+    assert (parsed.user, parsed.cursor, str(parsed), parsed.directory) == (
+        made.user, made.cursor, str(made), made.directory,
+    )  # fmt: skip
+    assert {type(parsed.user), type(parsed.cursor), type(str(parsed))} == {str}
+
+
+@pytest.mark.parametrize("text", [f"{'a' * 65}.b", f"a.{'b' * 65}", ".b", "a.", ".", "a.b.c", "a. b"])
+def test_a_text_that_is_nearly_ordinary_is_refused(text: str) -> None:
+    with pytest.raises(InvalidAddressError):
+        Address.parse(text)

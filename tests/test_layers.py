@@ -36,7 +36,7 @@ LAYERS = {
         "attic", "reindex", "mending", "repairing", "installation", "copying",
     ],
     "snapshots": [
-        "glimpse", "manifest", "retention", "content", "snapshots", "taking", "restoring", "archive",
+        "fingerprint", "glimpse", "manifest", "retention", "content", "snapshots", "taking", "restoring", "archive",
     ],
     "verbs": ["address_verbs", "snapshot_verbs", "store"],
     "migration": [

@@ -6,9 +6,11 @@ import gzip
 import io
 import json
 import os
+import shutil
 import tarfile
 import zlib
 from hashlib import sha256
+from time import time_ns
 
 import pytest
 from msgpack import packb
@@ -19,6 +21,7 @@ from pronto_lmdb.content import write_content
 from pronto_lmdb.identity import Identity, State
 from pronto_lmdb.journal_format import HEADER_SIZE, Header, encode_frame
 from pronto_lmdb.record import IDENTITY, STATE, encode_record, expiry_entry
+from pronto_lmdb.snapshots import read_manifest
 
 
 def contents(store):
@@ -105,6 +108,45 @@ def test_a_link_in_the_place_of_a_snapshot_is_none(store, taken, tmp_path):
         store.restore(taken.id, overwrite=True)
 
 
+def newer(path):
+    """Let a manifest be of a form that this release does not know."""
+    begin, _, _ = path.read_bytes().replace(b'{"format": 1,', b'{"format": 2,').rpartition(b'"checksum"')
+    path.write_bytes(begin + b'"checksum": "%b"}\n' % sha256(begin).hexdigest().encode())
+
+
+@pytest.mark.parametrize(
+    ("spoil", "kind", "problem", "hint"),
+    [
+        (lambda path: path.unlink(), SnapshotError, "has no manifest", "delete the directory"),
+        (lambda path: path.write_bytes(b""), SnapshotError, "is no manifest", "delete the directory"),
+        (lambda path: os.truncate(path, 200), SnapshotError, "is damaged", "delete the directory"),
+        (newer, FormatVersionError, "format version 2", "newer"),
+    ],
+)
+def test_a_manifest_that_cannot_be_read_is_told_of_and_hides_no_other(store, taken, spoil, kind, problem, hint):
+    last = store.backup()
+    spoil(taken.path / "manifest.json")
+    found = []
+    assert store.snapshots(unreadable=found.append) == store.snapshots() == [last]
+    (told,) = found
+    assert (told.id, told.path) == (taken.id, taken.path)
+    assert problem in told.problem
+    assert hint in told.hint
+    for verb in (store.snapshot, store.contents, store.restore):
+        with pytest.raises(kind):
+            verb(taken.id)
+
+
+def test_a_snapshot_that_somebody_removes_meanwhile_is_not_told_of(store, taken, monkeypatch):
+    def removed(path):
+        shutil.rmtree(path)
+        return read_manifest(path)
+
+    monkeypatch.setattr("pronto_lmdb.snapshots.read_manifest", removed)
+    found = []
+    assert store.snapshots(unreadable=found.append) == found == []
+
+
 def test_damage_of_one_address_does_not_hide_the_others(store):
     for name in "abc":
         store[name]["k"] = 1
@@ -183,6 +225,24 @@ def test_a_hostile_entry_is_refused(store, taken, entry):
     except SnapshotError:
         assert "address" in entry
     assert refused(store, taken)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "entry"),
+    [
+        *(
+            (0, entry)
+            for entry in ({"view": None}, {"view": 7}, {"bytes": "x"}, {"labels": 7}, {"records": -1}, {"file": 1})
+        ),
+        # What was left alone for long keeps its line as it is: this has to be known to be that.
+        *((10, entry) for entry in ({"view": None}, {"view": 7}, {"bytes": "x"}, {"bytes": None})),
+    ],
+)
+def test_a_hostile_entry_of_the_snapshot_before_is_not_taken_over(store, entry, seconds, monkeypatch):
+    monkeypatch.setattr("pronto_lmdb.fingerprint.time_ns", lambda: time_ns() + seconds * 1_000_000_000)
+    store["a"]["k"] = 1
+    rewrite(store.backup(), entry=entry)
+    assert store.verify(store.backup(), deep=True).ok
 
 
 @pytest.mark.parametrize(

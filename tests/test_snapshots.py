@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 from datetime import UTC, datetime
-from time import monotonic, sleep
+from time import monotonic, sleep, time_ns
 
 import pytest
 
@@ -19,11 +20,14 @@ from pronto_lmdb import (
     ReadOnlyError,
     SnapshotError,
     StoreClosedError,
+    StoreFullError,
+    fingerprint,
     lifecycle,
     taking,
 )
 from pronto_lmdb.files import DirectoryLock
 from pronto_lmdb.pool import pool
+from pronto_lmdb.snapshots import read_manifest
 
 CONTENT = {"plan": {"step": 1}, "notes": [1, 2, None, 1.5, b"\0\xff"], "at": datetime(2026, 1, 2, tzinfo=UTC)}
 
@@ -128,9 +132,46 @@ def test_an_unchanged_address_is_not_opened(filled, root):
         assert [item.path for item in pool.environments() if item.is_keystore] == []
 
 
-@pytest.mark.parametrize("change", ["put", "delete", "rename", "replace", "level"])
-def test_every_change_of_an_address_is_seen(filled, change):
+@pytest.fixture
+def later(monkeypatch):
+    """Let it be some seconds later, so that what was written is at rest."""
+    monkeypatch.setattr("pronto_lmdb.fingerprint.time_ns", lambda: time_ns() + 10_000_000_000)
+
+
+def test_an_address_at_rest_is_not_even_read(filled, later, monkeypatch):
     filled.backup()
+    filled["bob"]["k"] = 2
+    read = []
+    real = fingerprint.fingerprint
+    monkeypatch.setattr(
+        "pronto_lmdb.taking.fingerprint", lambda path: read.append(os.path.basename(path)) or real(path)
+    )
+    assert filled.verify(filled.backup(), deep=True).ok
+    assert set(read) == {"bob.default"}
+
+
+def test_what_was_not_at_rest_is_looked_into_and_at_rest_the_next_time(filled, monkeypatch):
+    first = filled.backup()
+    monkeypatch.setattr("pronto_lmdb.fingerprint.time_ns", lambda: time_ns() + 10_000_000_000)
+    second = filled.backup()
+    third = filled.backup()
+    views = [[entry.view for entry in read_manifest(str(item.path)).entries()] for item in (first, second, third)]
+    assert all(view.startswith("0" * 16) for view in views[0])
+    assert [view[16:] for view in views[0]] == [view[16:] for view in views[1]]
+    assert views[1] == views[2]
+    assert not any(view.startswith("0" * 16) for view in views[1])
+    name = "bob.default.journal"
+    assert len({os.stat(item.path / name).st_ino for item in (first, second, third)}) == 1
+    assert filled.verify(third, deep=True).ok
+
+
+@pytest.mark.parametrize("at_rest", [False, True])
+@pytest.mark.parametrize("change", ["put", "delete", "rename", "replace", "level"])
+def test_every_change_of_an_address_is_seen(filled, request, change, at_rest):
+    if at_rest:
+        request.getfixturevalue("later")
+    filled.backup()
+    sleep(0.02)  # longer than a tick of the clock
     before = filled.contents(filled.snapshots()[-1])[1]
     if change == "put":
         filled["bob"]["k"] = "v"
@@ -183,7 +224,10 @@ def test_where_nothing_can_be_linked_it_is_copied(filled, monkeypatch):
     assert os.stat(second.path / "bob.default.journal").st_nlink == 1
 
 
-def test_a_file_of_the_snapshot_before_that_was_cut_is_not_taken_over(filled):
+@pytest.mark.parametrize("at_rest", [False, True])
+def test_a_file_of_the_snapshot_before_that_was_cut_is_not_taken_over(filled, request, at_rest):
+    if at_rest:
+        request.getfixturevalue("later")
     first = filled.backup()
     os.truncate(first.path / "bob.default.journal", 100)
     second = filled.backup()
@@ -195,6 +239,13 @@ def test_a_damaged_snapshot_before_is_no_obstacle(filled):
     first = filled.backup()
     (first.path / "manifest.json").write_bytes(b"{}")
     assert filled.verify(filled.backup(), deep=True).ok
+
+
+def test_files_are_shared_with_the_newest_snapshot_that_can_be_read(filled):
+    first, second = filled.backup(), filled.backup()
+    (second.path / "manifest.json").unlink()
+    third = filled.backup()
+    assert os.path.samefile(first.path / "bob.default.journal", third.path / "bob.default.journal")
 
 
 def test_ttls_and_the_ttls_of_namespaces_come_along(store, clock):
@@ -234,10 +285,16 @@ def test_a_large_address_comes_along(store):
     assert dict(store["b"].items()) == content
 
 
-def test_progress_is_told(filled):
+def test_progress_is_told(filled, later, monkeypatch):
     told = []
     filled.backup(progress=lambda done, of: told.append((done, of)))
     assert told == [(2, 2)]
+    filled.backup(progress=lambda done, of: told.append((done, of)))
+    assert told == [(2, 2)] * 2
+    monkeypatch.setattr("pronto_lmdb.taking._TOLD_EACH", 1)
+    filled["bob"]["k"] = 2
+    filled.backup(progress=lambda done, of: told.append((done, of)))
+    assert told[2:] == [(1, 2), (2, 2)]
 
 
 @pytest.mark.parametrize(
@@ -335,6 +392,21 @@ def test_an_archive_carries_everything(filled, tmp_path):
         assert contents(other) == {"bob.default": {"k": "v"}}
         other.restore(str(file), overwrite=True)
         assert contents(other) == contents(filled)
+
+
+def test_an_archive_for_which_there_is_no_room_leaves_the_one_that_was_there(filled, tmp_path, monkeypatch):
+    file = tmp_path / "carry" / "away.tar.gz"
+    filled.backup(archive=file)
+    before = file.read_bytes()
+
+    def refuse(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("pronto_lmdb.archive._pack_file", refuse)
+    with pytest.raises(StoreFullError):
+        filled.backup(archive=file)
+    assert os.listdir(file.parent) == ["away.tar.gz"]
+    assert file.read_bytes() == before
 
 
 @pytest.mark.parametrize("name", ["nope", "20260101-000000-000000-0000", "../../etc", "/", "a\0b", "", "manifest.json"])
@@ -531,6 +603,19 @@ def test_prune_leaves_alone_what_it_does_not_know(filled, root):
     filled.backup()
     filled.prune(keep_last=1)
     assert len(os.listdir(root / "snapshots")) == 3
+
+
+def test_what_cannot_be_read_is_no_snapshot_that_prune_counts(filled, root):
+    """The newest that can be read is the newest, and so many are kept of those that can be read."""
+    made = [filled.backup() for _ in range(4)]
+    for broken in (made[1], made[3]):
+        (broken.path / "manifest.json").write_bytes(b"{}")
+    found = []
+    pruning = filled.prune(keep_last=1, dry_run=True, unreadable=found.append)
+    assert pruning == ([(made[2], ["newest", "last"])], [made[0]])
+    assert [item.id for item in found] == [made[1].id, made[3].id]
+    assert filled.prune(keep_last=1) == pruning
+    assert sorted(os.listdir(root / "snapshots")) == [item.id for item in made[1:]]
 
 
 def test_prune_elsewhere_forgets_what_it_removes(filled, root, tmp_path):

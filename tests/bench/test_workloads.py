@@ -199,6 +199,7 @@ def test_a_backup_is_measured_against_a_copy_and_beside_writers(tiny_run, tmp_pa
         ("cp and sync of the addresses", "disk"),
         ("second backup, 1 % changed", "pronto-full"),
         ("restore of one address", "pronto-full"),
+        ("restore of one address, alone in its snapshot", "pronto-full"),
         ("put of 8 writers, p99", "pronto-full"),
         ("put of 8 writers, p99", "pronto-full"),
     ]

@@ -85,6 +85,31 @@ def test_list_prints_a_snapshot_a_line(filled, ok, clock):
     assert found[1]["addresses"] == ["bob.default"]
 
 
+def test_list_and_prune_name_what_they_cannot_read(filled, taken, pronto, ok):
+    other = ok("backup", "-q").text.strip()
+    broken = filled.snapshot(taken).path
+    (broken / "manifest.json").write_bytes(b"{}")
+    for words in (["list", "--json"], ["prune", "--keep-last", "1", "--yes", "--json"], ["list", "-q", "--json"]):
+        done = pronto("backup", *words)
+        assert (done.code, done.json["id"]) == (0, other)
+        assert done.err.startswith(f"pronto: {broken} is left out: ")
+        assert len(done.err.splitlines()) == 1
+    assert broken.exists()
+    assert pronto("backup", "show", taken, "--json").error["code"] == "snapshot"
+
+
+def test_list_names_archives_that_are_damaged_and_passes_over_those_of_others(filled, ok, pronto, tmp_path):
+    (file,) = ok("backup", "--output", tmp_path / "out", "-q").lines
+    content = (tmp_path / "out" / file).read_bytes()
+    (tmp_path / "out" / "cut.tar.gz").write_bytes(content[:40])
+    with tarfile.open(tmp_path / "out" / "others.tar.gz", "w:gz") as archive:
+        archive.addfile(tarfile.TarInfo("main"))
+    done = pronto("backup", "list", "--output", tmp_path / "out")
+    assert (done.code, [line.split("\t")[0] for line in done.lines]) == (0, [file])
+    assert done.err.startswith(f"pronto: {tmp_path / 'out' / 'cut.tar.gz'} is left out: ")
+    assert len(done.err.splitlines()) == 1
+
+
 def test_show_prints_an_address_a_line(taken, ok):
     lines = [line.split("\t") for line in ok("backup", "show", taken).lines]
     assert [line[:3] for line in lines] == [["alice.research", "1", "2"], ["bob.default", "1", "1"]]

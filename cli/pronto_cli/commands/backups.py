@@ -105,7 +105,10 @@ def _list(
         str | None, typer.Option("--output", "-o", metavar="DIR", help="The archives in this directory.")
     ] = None,
 ) -> None:
-    """Print the snapshots, oldest first: id, time, addresses, records, bytes and label, with tabs between."""
+    """Print the snapshots, oldest first: id, time, addresses, records, bytes and label, with tabs between.
+
+    One that cannot be read is left out, and named on standard error.
+    """
 
 
 def _show(snapshot: _Snapshot) -> None:
@@ -162,6 +165,6 @@ def _prune(
 ) -> None:
     """Remove the snapshots that no rule keeps, and print for each what becomes of it: keep with the rules, or remove.
 
-    A snapshot goes only where no rule wants it. The newest always stays, and so does what cannot be read. A rule that
-    has fewer than N keeps the oldest as well.
+    A snapshot goes only where no rule wants it. The newest always stays. A rule that has fewer than N keeps the oldest
+    as well. What cannot be read stays, counts for no rule, and is named on standard error.
     """

@@ -11,7 +11,7 @@ from pronto_cli.line import number, whole
 from pronto_cli.place import current_address, opened
 from pronto_cli.progress import Progress
 from pronto_lmdb.address import Address
-from pronto_lmdb.errors import AddressExistsError, SnapshotError
+from pronto_lmdb.errors import AddressExistsError, FormatVersionError, SnapshotError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from pronto_cli.line import Line
     from pronto_cli.streams import Streams
-    from pronto_lmdb.results import Pruning, Snapshot
+    from pronto_lmdb.results import Pruning, Snapshot, UnreadableSnapshot
     from pronto_lmdb.store import Store
 
 _RULES = ("keep_last", "keep_hourly", "keep_daily", "keep_weekly", "keep_monthly")
@@ -88,7 +88,10 @@ def list_(line: Line, streams: Streams) -> int:
     if line["dest"] is not None and line["output"] is not None:
         raise UsageError("--dest has snapshots, --output archives.", "Give one of them.")
     with opened(line) as store:
-        found = store.snapshots(line["dest"]) if line["output"] is None else _archives(store, line["output"])
+        if line["output"] is None:
+            found = store.snapshots(line["dest"], unreadable=partial(_warn, streams))
+        else:
+            found = _archives(store, line["output"], streams)
     for snapshot in found:
         facts = _facts(snapshot)
         if line.json:
@@ -100,12 +103,26 @@ def list_(line: Line, streams: Streams) -> int:
     return Exit.OK
 
 
-def _archives(store: Store, directory: str) -> list[Snapshot]:
+def _warn(streams: Streams, left_out: UnreadableSnapshot) -> None:
+    """Say that a snapshot is passed over, and why."""
+    text = f"{left_out.path} is left out: {left_out.problem} {left_out.hint}"
+    streams.tell(f"{streams.red('pronto:')} {_one_line(text)}")
+
+
+def _archives(store: Store, directory: str, streams: Streams) -> list[Snapshot]:
+    from pathlib import Path
+
+    from pronto_lmdb.manifest import DamagedSnapshotError
+    from pronto_lmdb.results import UnreadableSnapshot
+
     found = []
     for name in sorted(os.listdir(directory)):
         if name.endswith(".tar.gz"):
+            path = os.path.join(directory, name)
             try:
-                found.append(store.snapshot(os.path.join(directory, name)))
+                found.append(store.snapshot(path))
+            except (DamagedSnapshotError, FormatVersionError) as error:
+                _warn(streams, UnreadableSnapshot(name, Path(path), error.problem, error.hint))
             except SnapshotError:
                 continue  # somebody else's
     return found
@@ -188,7 +205,8 @@ def prune(line: Line, streams: Streams) -> int:
     if asks and not streams.interactive:
         raise UsageError("This removes snapshots for good.", "Add --yes, or look first with --dry-run.")
     with opened(line) as store:
-        pruning = store.prune(**rules, dest=line["dest"], dry_run=asks or bool(line["dry_run"]))
+        looks_only = asks or bool(line["dry_run"])
+        pruning = store.prune(**rules, dest=line["dest"], dry_run=looks_only, unreadable=partial(_warn, streams))
         if asks and pruning.removed:
             if not streams.confirm(f"Remove {len(pruning.removed)} snapshots for good?"):
                 raise DeclinedError("Nothing was removed.")
