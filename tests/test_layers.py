@@ -19,7 +19,7 @@ LAYERS = {
     ],
     "environment": [
         "allocator", "translation", "holders", "forks", "files", "data_files", "salvage", "directory", "marker",
-        "writer_lock", "environment",
+        "writer_lock", "growth", "environment",
     ],
     "journal": [
         "journal", "genesis", "creation", "base", "checkpoint", "compaction", "recovery", "flusher", "line",
