@@ -32,7 +32,7 @@ LAYERS = {
         "keystore", "exchange",
     ],
     "store": [
-        "registry", "survey", "places", "reserve", "staged", "lifecycle", "adoption", "inspection", "checking",
+        "registry", "survey", "places", "reserve", "staged", "steps", "lifecycle", "adoption", "inspection", "checking",
         "attic", "reindex", "mending", "repairing", "installation", "copying",
     ],
     "snapshots": [
