@@ -88,8 +88,8 @@ class Environment(GrowingMap):
     """
 
     __slots__ = (
-        "_found", "_place", "_readers", "abandoned", "begin", "cached_state", "file", "home", "is_keystore", "owners",
-        "path", "readonly", "used", "views",
+        "_found", "_kept", "_place", "_readers", "abandoned", "begin", "cached_state", "file", "home", "is_keystore",
+        "owners", "path", "readonly", "used", "views",
     )  # fmt: skip
 
     begin: Callable[[], lmdb.Transaction[bytes]]
@@ -113,6 +113,7 @@ class Environment(GrowingMap):
         self._closing = False
         self.quota: int | None = None
         self._pins: list[int] = []
+        self._kept: list[int] = []
         self.views: dict[int, float] = {}
         self.writer_lock = WriterLock(os.path.join(self._place, LOCK_FILE))
         self._open()
@@ -152,7 +153,13 @@ class Environment(GrowingMap):
         """Close everything."""
         self.closed = True
         self.handle.close()
+        self._let_go()
         self.writer_lock.close()
+
+    def _let_go(self) -> None:
+        """Close what is kept open as long as LMDB's lock file is."""
+        while self._kept:
+            os.close(self._kept.pop())
 
     def _open_handle(self) -> lmdb.Environment:
         note_opening()
@@ -257,6 +264,7 @@ class Environment(GrowingMap):
         self.epoch += 1
         self.closed = self.abandoned = True
         self.begin = _refuse_inherited
+        self._let_go()
         self.writer_lock.close()
         return self.handle
 
@@ -312,7 +320,7 @@ class Environment(GrowingMap):
             return
         wanted = min(taken + 2 * _READERS_AHEAD, MAX_READERS)
         try:
-            reserve_readers(self._place, wanted)
+            reserve_readers(self._place, wanted, self._kept)
             self._readers = wanted
         except OSError as error:
             if taken + 2 * _LOOK_EACH >= self._readers:  # others may come before the next look
