@@ -19,10 +19,10 @@ from pronto_lmdb.base import BASE, cut_checksum
 from pronto_lmdb.checkpoint import NEXT, checkpoint, finish_checkpoint, remove_other_journals
 from pronto_lmdb.creation import open_private, store_state
 from pronto_lmdb.data_files import DATA_FILE, LOCK_TABLE, reserve_lock_file
-from pronto_lmdb.environment import MIB
 from pronto_lmdb.errors import LockTimeoutError
 from pronto_lmdb.files import PRIVATE_DIRECTORY, PRIVATE_FILE, remove_tree, try_lock
 from pronto_lmdb.forks import gate
+from pronto_lmdb.growth import MIB
 from pronto_lmdb.identity import limit_beside
 from pronto_lmdb.marker import MARKER, fits, mark_next
 

@@ -9,10 +9,11 @@ import lmdb
 from pronto_lmdb.allocator import note_opening
 from pronto_lmdb.data_files import reserve_lock_file, write_seal
 from pronto_lmdb.directory import Directory
-from pronto_lmdb.environment import LOCK_FILE, MIB
+from pronto_lmdb.environment import LOCK_FILE
 from pronto_lmdb.files import PRIVATE_DIRECTORY, PRIVATE_FILE, FileLock, remove_tree, sync_directory
 from pronto_lmdb.forks import gate
-from pronto_lmdb.genesis import batches, write_genesis
+from pronto_lmdb.genesis import batches, genesis
+from pronto_lmdb.growth import MIB
 from pronto_lmdb.journal import journal_name
 from pronto_lmdb.marker import mark
 from pronto_lmdb.record import STATE
@@ -46,9 +47,9 @@ def build(path: str, identity: Identity, state: State, entries: Iterable[Entry] 
     def fill(handle: lmdb.Environment) -> None:
         with Directory(path) as directory:
             content = _stored(handle, batches(identity, entries))
-            write_genesis(directory, journal_name(state.journal), identity, state, content)
-            store_state(handle, state)
-            mark(directory)
+            with genesis(directory, journal_name(state.journal), identity, state, content):
+                store_state(handle, state)
+                mark(directory)
             directory.sync()
 
     _make(path, fill)

@@ -166,19 +166,23 @@ def reserve_lock_file(path: str) -> None:
         raise translated(error, path) from error
 
 
-def reserve_readers(path: str, readers: int) -> None:
-    """Give LMDB's lock file real bytes for so many readers.
+def reserve_readers(path: str, readers: int, kept: list[int]) -> None:
+    """Give LMDB's lock file, which is open in this process, real bytes for so many readers.
+
+    Args:
+        path: the directory.
+        readers: how many.
+        kept: descriptors of the lock file, which the caller closes when LMDB has closed it. If any of them is closed
+            before, the system drops LMDB's locks: other processes take this one for dead, and its readers for gone.
 
     Raises:
         OSError: if the disk refuses.
 
     """
     if hasattr(os, "posix_fallocate"):
-        descriptor = os.open(os.path.join(path, LOCK_TABLE), os.O_RDWR | os.O_CLOEXEC)
-        try:
-            os.posix_fallocate(descriptor, 0, _READER_BYTES * (readers + 2))
-        finally:
-            os.close(descriptor)
+        if not kept:
+            kept.append(os.open(os.path.join(path, LOCK_TABLE), os.O_RDWR | os.O_CLOEXEC))
+        os.posix_fallocate(kept[0], 0, _READER_BYTES * (readers + 2))
 
 
 def is_on_readonly_file_system(path: str) -> bool:

@@ -1,4 +1,4 @@
-"""One LMDB environment: its handle, its locks, its growth.
+"""One LMDB environment: its handle, its locks, who reads and writes.
 
 What holds here (measured, see docs/design.md):
 
@@ -33,15 +33,9 @@ from pronto_lmdb.data_files import (
     reserve_lock_file,
     reserve_readers,
 )
-from pronto_lmdb.errors import (
-    ConflictError,
-    CorruptStoreError,
-    LockTimeoutError,
-    ProntoError,
-    ReadOnlyError,
-    StoreFullError,
-)
+from pronto_lmdb.errors import CorruptStoreError, LockTimeoutError, ReadOnlyError
 from pronto_lmdb.files import PRIVATE_FILE
+from pronto_lmdb.growth import ATTEMPTS, MIB, PAUSE, GrowingMap
 from pronto_lmdb.identity import Identity, State
 from pronto_lmdb.record import IDENTITY
 from pronto_lmdb.translation import translated
@@ -56,12 +50,9 @@ if TYPE_CHECKING:
 
     Result = TypeVar("Result")
 
-MIB = 1024 * 1024
 # 2,000 environments of this size fit the 47 bits of a process; Windows reserves page-file space as well.
 INITIAL_MAP = 256 * MIB if sys.platform == "win32" else 16 * 1024 * MIB
 SMALLEST_MAP = 1 * MIB
-# What an address at its quota may use beyond it, to record deletions.
-QUOTA_SLACK = 1 * MIB
 MAX_READERS = 2048
 LOCK_FILE = "lock"
 
@@ -70,15 +61,12 @@ _READERS_AHEAD = 32
 # Looking takes a third of the time of beginning a view, so not each one looks.
 _LOOK_EACH = 8
 
-_PAUSE = 1e-3
-_ATTEMPTS = 100
-
 
 class StaleEnvironment(Exception):  # noqa: N818 - never leaves the library: the caller opens again
     """The environment was closed, or no longer belongs to the address, when the writer's turn came."""
 
 
-class Environment:
+class Environment(GrowingMap):
     """An open LMDB environment, shared by all threads and stores of the process. The pool makes these.
 
     Args:
@@ -91,27 +79,19 @@ class Environment:
         owners: numbers of the stores that use it.
         begin: begins a read transaction; the bound method of LMDB.
         file: device and inode of the data file.
-        epoch: counts closings and resizings, so that a failed read can tell why.
-        handle: LMDB's own.
         is_keystore: whether it belongs to an address, and is not the registry.
-        name: of the address, for messages.
-        quota: the most bytes that the data file may have, or ``None``.
         abandoned: whether it was inherited by a fork, in the middle of something.
-        oversized: whether the map is larger than the quota, which was lowered meanwhile.
         used: set by every use, cleared by the pool when it looks for what to close.
         views: when each open view will have been open for too long, by any number.
-        writer_lock: held by whoever writes.
         cached_state: the last state that this process committed, which holds if nobody has committed since.
 
     """
 
     __slots__ = (
-        "_closing", "_found", "_map_size", "_pins", "_place", "_readers",
-        "abandoned", "begin", "cached_state", "closed", "epoch", "file", "handle", "home", "is_keystore", "name",
-        "oversized", "owners", "path", "quota", "readonly", "used", "views", "writer_lock",
+        "_found", "_kept", "_place", "_readers", "abandoned", "begin", "cached_state", "file", "home", "is_keystore",
+        "owners", "path", "readonly", "used", "views",
     )  # fmt: skip
 
-    handle: lmdb.Environment
     begin: Callable[[], lmdb.Transaction[bytes]]
 
     # Whether LMDB flushes each commit; it fixes that at opening.
@@ -133,6 +113,7 @@ class Environment:
         self._closing = False
         self.quota: int | None = None
         self._pins: list[int] = []
+        self._kept: list[int] = []
         self.views: dict[int, float] = {}
         self.writer_lock = WriterLock(os.path.join(self._place, LOCK_FILE))
         self._open()
@@ -168,23 +149,24 @@ class Environment:
         self.name = identity.address or "the registry"
         self.quota = identity.max_bytes
 
-    def limit_to(self, quota: int | None) -> None:
-        """Adopt a quota that may have been changed by somebody else; the next writer makes the map fit it."""
-        self.quota = quota
-        self.oversized = quota is not None and self._map_size > quota
-
     def _dispose(self) -> None:
         """Close everything."""
         self.closed = True
         self.handle.close()
+        self._let_go()
         self.writer_lock.close()
+
+    def _let_go(self) -> None:
+        """Close what is kept open as long as LMDB's lock file is."""
+        while self._kept:
+            os.close(self._kept.pop())
 
     def _open_handle(self) -> lmdb.Environment:
         note_opening()
         lock = not self.readonly or self._is_lockable()
         if not self.readonly:
             reserve_lock_file(self._place)
-        for _ in range(_ATTEMPTS):
+        for _ in range(ATTEMPTS):
             try:
                 return lmdb.open(
                     self._place,
@@ -282,6 +264,7 @@ class Environment:
         self.epoch += 1
         self.closed = self.abandoned = True
         self.begin = _refuse_inherited
+        self._let_go()
         self.writer_lock.close()
         return self.handle
 
@@ -289,26 +272,7 @@ class Environment:
         """Tell whether its data file is still the one in the directory; only that of a keystore is ever replaced."""
         return True
 
-    def has_moved(self, epoch: int) -> bool:
-        """Tell whether the handle was closed or resized since it had this epoch, or is just now."""
-        return self._closing or self.closed or self.epoch != epoch
-
     # -- reading -----------------------------------------------------------------------------------------------
-
-    def pin(self) -> bool:
-        """Keep the handle open and its map unmoved until :meth:`unpin`; ``False`` if it is closed."""
-        self._pins.append(get_ident())
-        while self._closing:
-            self._pins.remove(get_ident())
-            if self.closed:
-                return False
-            sleep(_PAUSE)
-            self._pins.append(get_ident())
-        return True
-
-    def unpin(self, thread: int) -> None:
-        """Undo one :meth:`pin` of a thread."""
-        self._pins.remove(thread)
 
     def begin_read(self) -> lmdb.Transaction[bytes]:
         """Begin a read transaction, whatever the size to which other processes let the file grow.
@@ -317,7 +281,7 @@ class Environment:
             lmdb.Error: if the handle is closed, or anything else is wrong.
 
         """
-        for _ in range(_ATTEMPTS):
+        for _ in range(ATTEMPTS):
             try:
                 return self._begin_checked()
             except lmdb.MapResizedError:
@@ -356,7 +320,7 @@ class Environment:
             return
         wanted = min(taken + 2 * _READERS_AHEAD, MAX_READERS)
         try:
-            reserve_readers(self._place, wanted)
+            reserve_readers(self._place, wanted, self._kept)
             self._readers = wanted
         except OSError as error:
             if taken + 2 * _LOOK_EACH >= self._readers:  # others may come before the next look
@@ -401,10 +365,6 @@ class Environment:
                     "End views soon, or raise the setting view_warning.", self.name,
                 )  # fmt: skip
 
-    def size(self) -> int:
-        """Return the bytes of the data file that are in use."""
-        return (self.handle.info()["last_pgno"] + 1) * self.handle.stat()["psize"]
-
     # -- writing -----------------------------------------------------------------------------------------------
 
     def refusal(self) -> Exception:
@@ -421,7 +381,7 @@ class Environment:
             return self._begin_grown()
 
     def _begin_grown(self) -> lmdb.Transaction[bytes]:
-        for _ in range(_ATTEMPTS):
+        for _ in range(ATTEMPTS):
             self._adopt_size()
             with suppress(lmdb.MapResizedError):
                 return self.handle.begin(write=True)
@@ -451,93 +411,11 @@ class Environment:
                 self.begin = begin
 
     def _begin_later(self) -> lmdb.Transaction[bytes]:
-        for _ in range(_ATTEMPTS):
-            sleep(_PAUSE)
+        for _ in range(ATTEMPTS):
+            sleep(PAUSE)
             if self.begin != self._begin_later:
                 break
         return self.handle.begin()
-
-    def grow(self, timeout: float, *, only_deletes: bool) -> None:
-        """Double the map; the caller holds the writer lock and has no transaction open.
-
-        Args:
-            timeout: how long to wait for views of other threads, in seconds.
-            only_deletes: whether the transaction in need frees space; it may then pass the quota a little.
-
-        Raises:
-            StoreFullError: if the quota is used up.
-            ConflictError: if this thread itself has a view open.
-            LockTimeoutError: if other threads do not end their views in time.
-
-        """
-        target = self._map_size * 2
-        quota = self.quota
-        if quota is not None and self._map_size < quota:
-            target = min(target, quota)
-        elif quota is not None:
-            target = max(quota, self.size()) + QUOTA_SLACK
-            if not only_deletes or self._map_size >= target:
-                raise StoreFullError(
-                    f"{self.name} has used its quota of {quota:,} bytes.",
-                    "Delete something, or raise the quota (`pronto address quota`, max_bytes).",
-                )
-        self.handle.reader_check()
-        self._resize(target, timeout)
-
-    def restore_quota(self) -> None:
-        """Take back what :meth:`grow` gave to a deletion, if nobody is looking at it."""
-        self.oversized = False
-        if self._excess() and not self._pins:
-            with suppress(ProntoError, lmdb.Error):  # next time, then: what was deleted is committed
-                self._resize(self.quota or 0, 0)
-
-    def _excess(self) -> bool:
-        """Tell whether the map is larger than quota and content ask for. A file does not shrink."""
-        quota = self.quota
-        return quota is not None and self._map_size > quota and self._map_size > self.size()
-
-    def _adopt_size(self) -> None:
-        """Follow a file that another process let grow; other writers of this process are kept out."""
-        self._resize(0, _ATTEMPTS * _PAUSE)
-        if self._excess():  # room that the other one may have had for a deletion
-            self._resize(self.quota or 0, _ATTEMPTS * _PAUSE)
-
-    def _follow_growth(self) -> None:
-        """Let a reader go on that found the file larger than the map."""
-        claim = Claim(self.writer_lock)
-        if self.writer_lock.enter(claim.ticket):
-            try:
-                self._adopt_size()
-            finally:
-                self.writer_lock.leave(claim.ticket)
-        else:
-            sleep(_PAUSE)  # a writer of this process is inside: it follows, or has done so
-
-    def _resize(self, size: int, timeout: float) -> None:
-        deadline = monotonic() + timeout
-        self._closing = True
-        try:
-            while self._pins:
-                if get_ident() in self._pins:
-                    raise ConflictError(
-                        f"The file of {self.name} has to grow, and this thread has a view open on it.",
-                        "End the view, then write.",
-                    )
-                if monotonic() >= deadline:
-                    raise LockTimeoutError(
-                        f"The file of {self.name} has to grow, and other threads have views open on it.",
-                        "End the views, then write.",
-                    )
-                sleep(_PAUSE)
-            self._set_map(size)
-        finally:
-            # Before the mark goes: who failed in between finds either the mark or another epoch.
-            self.epoch += 1
-            self._closing = False
-
-    def _set_map(self, size: int) -> None:
-        self.handle.set_mapsize(size)
-        self._map_size = self.handle.info()["map_size"]
 
 
 def _refuse_inherited() -> lmdb.Transaction[bytes]:

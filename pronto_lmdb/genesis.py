@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import contextmanager
 
 from pronto_lmdb.files import flush_data
 from pronto_lmdb.identity import LEVELS
@@ -39,7 +40,18 @@ def batches(identity: Identity, entries: Iterable[Entry]) -> Iterator[list[Entry
 def write_genesis(
     directory: Directory, name: str, identity: Identity, state: State, content: Iterable[list[Entry]]
 ) -> None:
-    """Write the first journal and flush it; ``state`` then says where it ends.
+    """Write the first journal and flush it; ``state`` then says where it ends. Arguments as for :func:`genesis`."""
+    with genesis(directory, name, identity, state, content):
+        return
+
+
+@contextmanager
+def genesis(
+    directory: Directory, name: str, identity: Identity, state: State, content: Iterable[list[Entry]]
+) -> Iterator[None]:
+    """Write the first journal; ``state`` then says where it ends. At the end of the block it is flushed.
+
+    What the block makes beside it costs no flush of its own: a file system with a journal writes all new names at once.
 
     Args:
         directory: where.
@@ -61,6 +73,7 @@ def write_genesis(
                 frame, state.checksum = encode_frame(state.checksum, state, [*entries])
                 file.writelines(frame)
                 state.end += sum(map(len, frame))
+        yield
         flush_data(descriptor)
     finally:
         os.close(descriptor)

@@ -11,12 +11,11 @@ import json
 import os
 from contextlib import contextmanager, suppress
 from functools import partial
-from itertools import chain
 from time import monotonic
 
 from pronto_lmdb import clock
 from pronto_lmdb.address import Address
-from pronto_lmdb.creation import build, build_registry
+from pronto_lmdb.creation import build
 from pronto_lmdb.environment import StaleEnvironment
 from pronto_lmdb.errors import (
     AddressExistsError,
@@ -40,11 +39,11 @@ from pronto_lmdb.journaled import JournaledEnvironment, is_journaled
 from pronto_lmdb.journaled_commit import JournaledCommit
 from pronto_lmdb.places import Places, refuse_nested, refuse_occupied
 from pronto_lmdb.pool import pool
-from pronto_lmdb.record import IDENTITY
-from pronto_lmdb.registry import Placed, Registry, Trashed, legible_settings
+from pronto_lmdb.registry import Placed, Registry, Trashed
 from pronto_lmdb.reserve import Reserve
 from pronto_lmdb.staged import is_staged, sweep_staged
-from pronto_lmdb.survey import REGISTRY_ASIDE, TRASH_MARK, Survey
+from pronto_lmdb.steps import Steps, no_delay
+from pronto_lmdb.survey import TRASH_MARK, Survey
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -57,11 +56,8 @@ if TYPE_CHECKING:
 
     Result = TypeVar("Result")
 
-# Seconds to wait for the writer of one address while others wait for the lock of the life cycle.
-_PATIENCE = 0.2
 
-
-class Lifecycle:
+class Lifecycle(Steps):
     """The operations that change which addresses there are.
 
     Args:
@@ -74,11 +70,7 @@ class Lifecycle:
     """
 
     def __init__(self, layout: Layout, lookup: Lookup, registry: Registry, owner: int, timeout: float) -> None:
-        self._layout = layout
-        self._lookup = lookup
-        self._registry = registry
-        self._owner = owner
-        self._timeout = timeout
+        super().__init__(layout, lookup, registry, owner, timeout)
         self._places = Places(layout)
         self._reserve = Reserve(layout.reserve)
         self._survey = Survey(layout, registry, owner)
@@ -112,7 +104,7 @@ class Lifecycle:
             make_directory(directory)
         with pool.passing(self._layout.lifecycle_lock) as lock:
             lock.acquire(self._timeout if timeout is None else timeout)
-            self._ensure_registry()
+            self._survey.ensure_registry()
             self._resume()
             try:
                 yield
@@ -145,7 +137,7 @@ class Lifecycle:
             home = self._lookup.find(address)
             if home is not None and isinstance(home.environment, JournaledEnvironment):
                 with suppress(StaleEnvironment):
-                    JournaledCommit(home.environment, home, left, _no_delay).abort()
+                    JournaledCommit(home.environment, home, left, no_delay).abort()
 
     def finish_pending(self) -> None:
         """Finish or sweep what a killed process left; does nothing while another one is at work."""
@@ -181,27 +173,6 @@ class Lifecycle:
         elif self._generation(note) != note["generation"]:
             self._steps[note["operation"]](note)
         # Otherwise it never came to its first commit: it has not happened, and the address may have lived on.
-
-    @contextmanager
-    def _noted(self, **note: Any) -> Iterator[dict[str, Any]]:
-        """Leave a durable note for as long as an operation on an address lasts.
-
-        What fails before its first commit, such as for a lock, has not happened and leaves no note; what fails
-        later is finished by whoever comes next.
-        """
-        path = os.path.join(self._layout.pending, f"{os.urandom(8).hex()}.json")
-        note["generation"] = self._generation(note)
-        write_durably(path, json.dumps(note))
-        try:
-            yield note
-        except BaseException:
-            if self._generation(note) == note["generation"]:
-                os.unlink(path)
-            raise
-        os.unlink(path)
-
-    def _generation(self, note: dict[str, Any]) -> int:
-        return self._describe(note)[1].generation
 
     # -- create ------------------------------------------------------------------------------------------------
 
@@ -437,26 +408,6 @@ class Lifecycle:
                 self._change_identity(note, _unprepared, max_bytes=max_bytes)
                 self._tell_catalog(note)
 
-    def _change_identity(
-        self, note: dict[str, Any], prepare: Callable[[JournaledCommit], None], **changes: Any
-    ) -> None:
-        """Change what an address says of how it is kept, in one commit; whoever has it open notices."""
-        commit = self._begin_soon(note)
-        try:
-            prepare(commit)
-            commit.state.generation += 1
-            identity = Identity.decode(commit.get(IDENTITY), note["source"])
-            commit.put(IDENTITY, identity.changed(**changes).encode())
-        except BaseException:
-            commit.abort()
-            raise
-        commit.commit()
-
-    def _tell_catalog(self, note: dict[str, Any]) -> None:
-        """Tell the catalog what the address says of itself."""
-        identity, _ = self._describe(note)
-        self._registry.change(lambda commit: self._registry.put_in(commit, Placed(identity, note["target"])))
-
     # -- purge -------------------------------------------------------------------------------------------------
 
     def purge(self, before: int | None) -> int:
@@ -474,100 +425,12 @@ class Lifecycle:
 
     # -- the registry ------------------------------------------------------------------------------------------
 
-    def _ensure_registry(self) -> None:
-        """Make the registry if there is none, from whatever keystores there are; set a damaged one aside."""
-        settings: list[tuple[bytes, bytes]] = []
-        try:
-            if self._registry.exists():
-                return
-        except CorruptStoreError:
-            settings = legible_settings(self._layout.registry)
-            aside = os.path.join(self._layout.trash, f"{REGISTRY_ASIDE}{clock.now():016d}")
-            move(self._layout.registry, aside)
-        remove_tree(self._layout.registry)
-        built = os.path.join(self._layout.pending, f"registry-{os.urandom(8).hex()}")
-        # Published with its content: an empty registry would look like an empty store.
-        build_registry(built, Identity(""), State(), chain(self._survey.catalog(), settings))
-        move(built, self._layout.registry)
-
     def rebuild_registry(self) -> int:
         """Catalog every keystore that can be found and forget those that cannot; return how many there are.
 
         Settings stay. The lock is held.
         """
-        catalog = dict(self._survey.catalog())
-
-        def record(commit: Commit) -> None:
-            self._registry.restore_in(commit, catalog)
-
-        self._registry.change(record)
-        return sum(1 for _ in self._registry.addresses())
-
-    # -- steps -------------------------------------------------------------------------------------------------
-
-    def _existing(self, address: Address) -> Placed:
-        home = self._lookup.find(address)
-        if home is None:
-            raise AddressNotFoundError(f"There is no address {address}.", "`pronto addresses` lists those that exist.")
-        return Placed(home.identity, home.environment.path)
-
-    def _refuse_taken(self, address: Address) -> None:
-        if self._lookup.find(address) is not None:
-            raise AddressExistsError(f"{address} exists already.", "Choose another name, or delete it first.")
-
-    def _either(self, note: dict[str, Any]) -> JournaledEnvironment:
-        """Return the environment of an operation, wherever its move has come to."""
-        for path in (note["source"], note["target"]):
-            environment = pool.peek(path, self._owner)
-            if isinstance(environment, JournaledEnvironment):
-                return environment
-        raise CorruptStoreError(f"{note['source']} has gone.", "Restore it from a snapshot.")
-
-    def _describe(self, note: dict[str, Any]) -> tuple[Identity, State]:
-        while True:
-            with suppress(StaleEnvironment):  # closed in between, to make room for others
-                return self._either(note).describe()
-
-    def _reinscribe(self, note: dict[str, Any], identity: Identity, *, status: int, floor: int = 0) -> State:
-        """Write a new identity and status: whoever has the environment open notices before its next use."""
-        commit = self._begin_soon(note)
-        try:
-            state = commit.state
-            state.status = status
-            state.generation += 1
-            state.revision = max(state.revision, floor)
-            commit.stays = False
-            commit.put(IDENTITY, identity.encode())
-        except BaseException:
-            commit.abort()
-            raise
-        commit.commit()
-        return state
-
-    def _begin(self, note: dict[str, Any]) -> JournaledCommit:
-        return self._begun(note, self._timeout)
-
-    def _begin_soon(self, note: dict[str, Any]) -> JournaledCommit:
-        """Begin the commit with which an operation happens; whoever is writing is waited for without the lock."""
-        return self._begun(note, min(self._timeout, _PATIENCE))
-
-    def _begun(self, note: dict[str, Any], timeout: float) -> JournaledCommit:
-        while True:
-            with suppress(StaleEnvironment):
-                return JournaledCommit(self._either(note), None, timeout, _no_delay)
-
-    def _move(self, note: dict[str, Any]) -> None:
-        # What the directory says of itself must not be older than its name.
-        try:
-            self._begin(note).sync()
-        except StoreFullError:
-            # At "off" that would be a copy of everything. After a power loss a check finds what does not know that it
-            # was deleted.
-            if note["operation"] != "delete" or self._describe(note)[1].level != OFF:
-                raise
-        pool.discard(self._either(note))
-        if note["source"] != note["target"]:
-            move(note["source"], note["target"])
+        return self._survey.rebuild_registry()
 
 
 def _note_in(path: str) -> dict[str, Any]:
@@ -577,10 +440,6 @@ def _note_in(path: str) -> dict[str, Any]:
     except (ValueError, KeyError, TypeError):
         raise CorruptStoreError(f"{path} is no note of an operation.", "Run `pronto check --repair`.") from None
     return note
-
-
-def _no_delay() -> float:
-    return 0.0
 
 
 def _unprepared(_: JournaledCommit) -> None:

@@ -42,8 +42,8 @@ def _read_boot_id() -> str | None:
 
         return run(["/usr/sbin/sysctl", "-n", "kern.bootsessionuuid"], capture_output=True, text=True).stdout.strip()
     try:
-        with open(BOOT_ID_FILE, encoding="ascii") as file:
-            return file.read().strip() or None
+        with open(BOOT_ID_FILE, "rb") as file:  # as bytes: a text file would import a codec
+            return file.read().decode("ascii").strip() or None
     except OSError:
         return None
 
@@ -133,7 +133,10 @@ def unseal(directory: Directory) -> None:
     content = marker_content(boot, file)
     found = directory.read(MARKER)
     if found is not None and found == content + seal_of(file):
-        descriptor = directory.open(MARKER, os.O_WRONLY)
+        try:
+            descriptor = directory.open(MARKER, os.O_WRONLY)
+        except FileNotFoundError:  # removed by hand just now: then nothing vouches for the view any more
+            return
         try:
             os.ftruncate(descriptor, len(content))
         finally:

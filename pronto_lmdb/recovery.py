@@ -20,11 +20,12 @@ from pronto_lmdb.compaction import finish_swap
 from pronto_lmdb.creation import open_private, store, store_state
 from pronto_lmdb.data_files import DATA_FILE, LOCK_TABLE, is_sound
 from pronto_lmdb.directory import Directory
-from pronto_lmdb.environment import LOCK_FILE, MAX_READERS, MIB
+from pronto_lmdb.environment import LOCK_FILE, MAX_READERS
 from pronto_lmdb.errors import CorruptStoreError, LockTimeoutError, ReadOnlyError, StoreFullError
 from pronto_lmdb.files import PRIVATE_DIRECTORY, PRIVATE_FILE, FileLock, flush_data, remove_tree
 from pronto_lmdb.forks import gate
 from pronto_lmdb.genesis import batches, write_genesis
+from pronto_lmdb.growth import MIB
 from pronto_lmdb.identity import OFF, Identity, State, limit_beside
 from pronto_lmdb.journal import NEW_JOURNAL, PREFIX, journal_name
 from pronto_lmdb.journal_format import FRAME_MAGIC, HEADER_SIZE, SPOILED_AT, Header, frames, head_of

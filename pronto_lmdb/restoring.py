@@ -8,7 +8,6 @@ from tempfile import TemporaryDirectory
 from pronto_lmdb.address import Address
 from pronto_lmdb.content import DataFile
 from pronto_lmdb.creation import build, open_private
-from pronto_lmdb.environment import MIB
 from pronto_lmdb.errors import (
     AddressNotFoundError,
     InvalidValueError,
@@ -18,6 +17,7 @@ from pronto_lmdb.errors import (
     StoreFullError,
 )
 from pronto_lmdb.forks import gate
+from pronto_lmdb.growth import MIB
 from pronto_lmdb.identity import Identity
 from pronto_lmdb.inspection import deep_problems
 from pronto_lmdb.results import Problem, Report

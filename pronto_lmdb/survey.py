@@ -1,22 +1,25 @@
-"""What the registry would say if it were made from the keystores."""
+"""What the registry would say if it were made from the keystores, and making it."""
 
 from __future__ import annotations
 
 import os
 from contextlib import suppress
+from itertools import chain
 
+from pronto_lmdb import clock
 from pronto_lmdb.address import Address
+from pronto_lmdb.creation import build_registry
 from pronto_lmdb.errors import CorruptStoreError, FormatVersionError
-from pronto_lmdb.files import read_text
-from pronto_lmdb.identity import DELETED, LIVE
+from pronto_lmdb.files import move, read_text, remove_tree
+from pronto_lmdb.identity import DELETED, LIVE, Identity, State
 from pronto_lmdb.pool import pool
-from pronto_lmdb.registry import Placed, Registry, Trashed
+from pronto_lmdb.registry import Placed, Registry, Trashed, legible_settings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pronto_lmdb.identity import State
+    from pronto_lmdb.commit import Commit
     from pronto_lmdb.layout import Layout
 
 # Between the old path of an address outside the root and its id in the trash: a rename cannot cross file systems.
@@ -82,6 +85,37 @@ class Survey:
                 described = pool.describe(path, self._owner)
                 if described is not None and described[0].address:
                     yield Placed(described[0], path), described[1]
+
+    # -- the registry, made of them ----------------------------------------------------------------------------
+
+    def ensure_registry(self) -> None:
+        """Make the registry if there is none, from whatever keystores there are; set a damaged one aside."""
+        settings: list[tuple[bytes, bytes]] = []
+        try:
+            if self._registry.exists():
+                return
+        except CorruptStoreError:
+            settings = legible_settings(self._layout.registry)
+            aside = os.path.join(self._layout.trash, f"{REGISTRY_ASIDE}{clock.now():016d}")
+            move(self._layout.registry, aside)
+        remove_tree(self._layout.registry)
+        built = os.path.join(self._layout.pending, f"registry-{os.urandom(8).hex()}")
+        # Published with its content: an empty registry would look like an empty store.
+        build_registry(built, Identity(""), State(), chain(self.catalog(), settings))
+        move(built, self._layout.registry)
+
+    def rebuild_registry(self) -> int:
+        """Catalog every keystore that can be found and forget those that cannot; return how many there are.
+
+        Settings stay. The lock of the life cycle is held.
+        """
+        catalog = dict(self.catalog())
+
+        def record(commit: Commit) -> None:
+            self._registry.restore_in(commit, catalog)
+
+        self._registry.change(record)
+        return sum(1 for _ in self._registry.addresses())
 
 
 def _subdirectories(path: str) -> Iterator[str]:

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 from powercut_log import replace_everywhere
 
-from pronto_lmdb import checkpoint, compaction, files, genesis, journal, journal_format, lifecycle, marker, recovery
+from pronto_lmdb import checkpoint, compaction, files, genesis, journal, journal_format, marker, recovery, steps
 from pronto_lmdb.commit import Commit
 from pronto_lmdb.directory import Directory
 from pronto_lmdb.group_commit import GroupCommit
@@ -310,4 +310,4 @@ def _unnoted():
     def noted(self, **note):
         yield note | {"generation": self._generation(note)}
 
-    _replace(lifecycle.Lifecycle, _noted=noted)
+    _replace(steps.Steps, _noted=noted)

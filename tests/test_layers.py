@@ -19,7 +19,7 @@ LAYERS = {
     ],
     "environment": [
         "allocator", "translation", "holders", "forks", "files", "data_files", "salvage", "directory", "marker",
-        "writer_lock", "environment",
+        "writer_lock", "growth", "environment",
     ],
     "journal": [
         "journal", "genesis", "creation", "base", "checkpoint", "compaction", "recovery", "flusher", "line",
@@ -32,7 +32,7 @@ LAYERS = {
         "keystore", "exchange",
     ],
     "store": [
-        "registry", "survey", "places", "reserve", "staged", "lifecycle", "adoption", "inspection", "checking",
+        "registry", "survey", "places", "reserve", "staged", "steps", "lifecycle", "adoption", "inspection", "checking",
         "attic", "reindex", "mending", "repairing", "installation", "copying",
     ],
     "snapshots": [

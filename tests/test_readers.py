@@ -8,6 +8,8 @@ import signal
 import subprocess
 import sys
 import warnings
+from contextlib import ExitStack
+from textwrap import dedent
 from typing import TYPE_CHECKING
 
 import pytest
@@ -165,3 +167,19 @@ def test_what_a_long_view_has_cost_is_given_back_by_a_compaction(
     assert used(filled, "a") > 2 * undisturbed
     filled.compact("a")
     assert used(filled, "a") <= undisturbed
+
+
+def test_many_views_of_one_process_are_safe_from_writers_of_another(filled: Store, root: Path) -> None:
+    """Their table has to grow, and whoever lets it grow must not lose the locks that tell others who is alive."""
+    with ExitStack() as stack:
+        views = [stack.enter_context(filled["a"].view()) for _ in range(130)]
+        program = f"""
+            import pronto_lmdb
+            with pronto_lmdb.open({str(root)!r}) as store:
+                for number in range(20):
+                    store["a"].update({{f"key{{each}}": f"{{number:02}}" * 250 for each in range({KEYS})}})
+        """
+        subprocess.run(
+            [sys.executable, "-c", dedent(program)], env={**os.environ, "PYTHONPATH": str(REPOSITORY)}, check=True
+        )
+        assert {view[f"key{number}"] for view in views for number in range(0, KEYS, 10)} == {"x" * 500}

@@ -10,9 +10,11 @@ import pytest
 
 import pronto_lmdb
 from pronto_lmdb import StoreFullError
+from pronto_lmdb.directory import Directory
 
 if TYPE_CHECKING:
     from pathlib import Path
+    from typing import Any
 
     from pronto_lmdb import Keystore
 
@@ -90,3 +92,25 @@ def test_a_removed_journal_is_made_anew(root: Path) -> None:
     (home(root) / "marker").unlink()
     with pronto_lmdb.open(root) as store:
         assert dict(store["a"].items()) == {"old": 1, "new": 2}
+
+
+def test_a_marker_that_goes_between_two_looks_at_it_keeps_nobody_from_writing(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pronto_lmdb.open(root) as store:
+        store["a"]["key"] = "old"
+    marker = home(root) / "marker"
+    with pronto_lmdb.open(root) as store:
+        assert store["a"]["key"] == "old"
+
+        def read(directory: Directory, name: str, original: Any = Directory.read) -> bytes | None:
+            found: bytes | None = original(directory, name)
+            if name == "marker":
+                marker.unlink(missing_ok=True)
+            return found
+
+        monkeypatch.setattr(Directory, "read", read)
+        store["a"]["key"] = "new"
+        monkeypatch.undo()
+    with pronto_lmdb.open(root) as store:
+        assert store["a"]["key"] == "new"

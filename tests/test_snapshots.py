@@ -22,7 +22,7 @@ from pronto_lmdb import (
     StoreClosedError,
     StoreFullError,
     fingerprint,
-    lifecycle,
+    steps,
     taking,
 )
 from pronto_lmdb.files import DirectoryLock
@@ -505,7 +505,7 @@ def test_handles_of_another_process_see_what_was_restored(filled, root):
 
 
 def test_a_restore_waits_for_whoever_is_writing(filled, root, monkeypatch):
-    monkeypatch.setattr(lifecycle, "_PATIENCE", 0)
+    monkeypatch.setattr(steps, "_PATIENCE", 0)
     snapshot = filled.backup()
     restore = threading.Thread(target=filled.restore, args=(snapshot, "bob"), kwargs={"overwrite": True})
     with filled["bob"].transaction() as txn:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import contextmanager
 
 from pronto_lmdb.address import Address
 from pronto_lmdb.errors import CorruptStoreError
@@ -10,7 +11,7 @@ from pronto_lmdb.store import open as open_store
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from pronto_cli.line import Line
     from pronto_lmdb.keystore import Keystore
@@ -24,22 +25,27 @@ ADDRESS_SETTING = "address"
 DEFAULT_ADDRESS = Address()
 
 
-def opened(line: Line) -> Store:
+@contextmanager
+def opened(line: Line) -> Iterator[Store]:
     """Open the store of a line, with the time-out of the option, the environment or the store, in this order.
 
     One of several lines gets the session instead, which stays open; :func:`keystore` understands both.
     """
     if line.session is not None:
         # No handler of such a line asks the store for more than keystore() does.
-        return line.session  # type: ignore[return-value]
-    if line.timeout is not None:
-        return open_store(line.root, timeout=line.timeout)
-    with open_store(line.root, readonly=True) as store:  # what is wrong is left for the command to see
-        try:
-            timeout = float(str(store.config.effective("timeout")))
-        except CorruptStoreError:
-            timeout = store.timeout  # a damaged registry must not keep away the commands that make it anew
-    return open_store(line.root, timeout=timeout)
+        yield line.session  # type: ignore[misc]
+    elif line.timeout is not None:
+        with open_store(line.root, timeout=line.timeout) as store:
+            yield store
+    else:
+        # What is wrong is left for the command to see. Kept open: the command needs the registry, too.
+        with open_store(line.root, readonly=True) as settings:
+            try:
+                timeout = float(str(settings.config.effective("timeout")))
+            except CorruptStoreError:
+                timeout = settings.timeout  # a damaged registry must not keep away the commands that make it anew
+            with open_store(line.root, timeout=timeout) as store:
+                yield store
 
 
 def current_address(line: Line, store: Store) -> Address:

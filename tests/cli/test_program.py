@@ -152,6 +152,28 @@ def _target(link: str) -> str:
 HEAVY = ["typer", "rich", "click", "dataclasses", "typing", "pathlib", "re", "json", "enum", "inspect", "platformdirs"]
 
 
+@pytest.mark.parametrize(
+    ("words", "code"), [(["get", "plan"], 0), (["get", "nothing"], 2), (["set", "plan", "new"], 0)]
+)
+def test_a_quick_command_does_what_was_left_for_the_end_of_the_process(store, environment, words, code):
+    store["default"]["plan"] = "draft"
+    script = "import atexit, sys; atexit.register(print, 'the end'); from pronto_cli import main; sys.exit(main())"
+    done = subprocess.run(
+        [sys.executable, "-c", script, *words], env=environment, capture_output=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stdout.splitlines()[-1:], done.stderr) == (code, [b"the end"], b"")
+
+
+def test_a_quick_command_opens_each_environment_once(store, ok, monkeypatch):
+    store["default"]["plan"] = "draft"
+    store.config["value_limit"] = "1000"
+    store.close()
+    opened = []
+    monkeypatch.setattr("pronto_lmdb.environment.note_opening", lambda: opened.append(1))
+    ok("set", "plan", "new")
+    assert len(opened) == 2  # the registry and the address
+
+
 def test_the_handlers_import_nothing_heavy(environment):
     """Beyond what the library itself needs: a quick way of reading lines will share them."""
     program = """

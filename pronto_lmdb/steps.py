@@ -1,0 +1,169 @@
+"""What the operations of the life cycle are made of: a note that lasts, one commit, a move, a word to the catalog."""
+
+from __future__ import annotations
+
+import json
+import os
+from contextlib import contextmanager, suppress
+
+from pronto_lmdb.environment import StaleEnvironment
+from pronto_lmdb.errors import AddressExistsError, AddressNotFoundError, CorruptStoreError, StoreFullError
+from pronto_lmdb.files import move, write_durably
+from pronto_lmdb.identity import OFF, Identity, State
+from pronto_lmdb.journaled import JournaledEnvironment
+from pronto_lmdb.journaled_commit import JournaledCommit
+from pronto_lmdb.pool import pool
+from pronto_lmdb.record import IDENTITY
+from pronto_lmdb.registry import Placed, Registry
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import Any
+
+    from pronto_lmdb.address import Address
+    from pronto_lmdb.layout import Layout
+    from pronto_lmdb.lookup import Lookup
+
+# Seconds to wait for the writer of one address while others wait for the lock of the life cycle.
+_PATIENCE = 0.2
+
+
+class Steps:
+    """The steps of an operation on one address, each of which may be repeated. The lock of the life cycle is held.
+
+    A note says which address it is: it may still be in its ``source``, or already in its ``target``.
+
+    Args:
+        layout: where things are in the store.
+        lookup: finds the addresses of the store.
+        registry: the catalog of the store.
+        owner: the number that stands for the store in the pool.
+        timeout: seconds to wait for a lock.
+
+    """
+
+    def __init__(self, layout: Layout, lookup: Lookup, registry: Registry, owner: int, timeout: float) -> None:
+        self._layout = layout
+        self._lookup = lookup
+        self._registry = registry
+        self._owner = owner
+        self._timeout = timeout
+
+    def _existing(self, address: Address) -> Placed:
+        home = self._lookup.find(address)
+        if home is None:
+            raise AddressNotFoundError(f"There is no address {address}.", "`pronto addresses` lists those that exist.")
+        return Placed(home.identity, home.environment.path)
+
+    def _refuse_taken(self, address: Address) -> None:
+        if self._lookup.find(address) is not None:
+            raise AddressExistsError(f"{address} exists already.", "Choose another name, or delete it first.")
+
+    # -- notes -------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def _noted(self, **note: Any) -> Iterator[dict[str, Any]]:
+        """Leave a durable note for as long as an operation on an address lasts.
+
+        What fails before its first commit, such as for a lock, has not happened and leaves no note; what fails
+        later is finished by whoever comes next.
+        """
+        path = os.path.join(self._layout.pending, f"{os.urandom(8).hex()}.json")
+        note["generation"] = self._generation(note)
+        write_durably(path, json.dumps(note))
+        try:
+            yield note
+        except BaseException:
+            if self._generation(note) == note["generation"]:
+                os.unlink(path)
+            raise
+        os.unlink(path)
+
+    def _generation(self, note: dict[str, Any]) -> int:
+        return self._describe(note)[1].generation
+
+    # -- what a note is about ----------------------------------------------------------------------------------
+
+    def _either(self, note: dict[str, Any]) -> JournaledEnvironment:
+        """Return the environment of an operation, wherever its move has come to."""
+        for path in (note["source"], note["target"]):
+            environment = pool.peek(path, self._owner)
+            if isinstance(environment, JournaledEnvironment):
+                return environment
+        raise CorruptStoreError(f"{note['source']} has gone.", "Restore it from a snapshot.")
+
+    def _describe(self, note: dict[str, Any]) -> tuple[Identity, State]:
+        while True:
+            with suppress(StaleEnvironment):  # closed in between, to make room for others
+                return self._either(note).describe()
+
+    # -- one commit --------------------------------------------------------------------------------------------
+
+    def _reinscribe(self, note: dict[str, Any], identity: Identity, *, status: int, floor: int = 0) -> State:
+        """Write a new identity and status: whoever has the environment open notices before its next use."""
+        commit = self._begin_soon(note)
+        try:
+            state = commit.state
+            state.status = status
+            state.generation += 1
+            state.revision = max(state.revision, floor)
+            commit.stays = False
+            commit.put(IDENTITY, identity.encode())
+        except BaseException:
+            commit.abort()
+            raise
+        commit.commit()
+        return state
+
+    def _change_identity(
+        self, note: dict[str, Any], prepare: Callable[[JournaledCommit], None], **changes: Any
+    ) -> None:
+        """Change what an address says of how it is kept, in one commit; whoever has it open notices."""
+        commit = self._begin_soon(note)
+        try:
+            prepare(commit)
+            commit.state.generation += 1
+            identity = Identity.decode(commit.get(IDENTITY), note["source"])
+            commit.put(IDENTITY, identity.changed(**changes).encode())
+        except BaseException:
+            commit.abort()
+            raise
+        commit.commit()
+
+    def _begin(self, note: dict[str, Any]) -> JournaledCommit:
+        return self._begun(note, self._timeout)
+
+    def _begin_soon(self, note: dict[str, Any]) -> JournaledCommit:
+        """Begin the commit with which an operation happens; whoever is writing is waited for without the lock."""
+        return self._begun(note, min(self._timeout, _PATIENCE))
+
+    def _begun(self, note: dict[str, Any], timeout: float) -> JournaledCommit:
+        while True:
+            with suppress(StaleEnvironment):
+                return JournaledCommit(self._either(note), None, timeout, no_delay)
+
+    # -- afterwards --------------------------------------------------------------------------------------------
+
+    def _move(self, note: dict[str, Any]) -> None:
+        # What the directory says of itself must not be older than its name.
+        try:
+            self._begin(note).sync()
+        except StoreFullError:
+            # At "off" that would be a copy of everything. After a power loss a check finds what does not know that it
+            # was deleted.
+            if note["operation"] != "delete" or self._describe(note)[1].level != OFF:
+                raise
+        pool.discard(self._either(note))
+        if note["source"] != note["target"]:
+            move(note["source"], note["target"])
+
+    def _tell_catalog(self, note: dict[str, Any]) -> None:
+        """Tell the catalog what the address says of itself."""
+        identity, _ = self._describe(note)
+        self._registry.change(lambda commit: self._registry.put_in(commit, Placed(identity, note["target"])))
+
+
+def no_delay() -> float:
+    """Return how long to wait for others who want to share a commit: not at all."""
+    return 0.0
