@@ -357,7 +357,8 @@ class JournaledEnvironment(Environment):
 
     def _is_superseded(self, journal: Journal) -> bool:
         """Tell whether a checkpoint has made durable what a journal could not."""
-        with suppress(StaleEnvironment):
+        # A disk that loses frames may lose pages of the view as well; then nobody knows of a checkpoint.
+        with suppress(StaleEnvironment, CorruptStoreError):
             state = self.read(lambda txn: State.read(txn, self.path, txn.id()))
             previous = None if state.previous is None or not self.is_in_place() else state.previous[0]
             return journal.id not in (state.journal, previous)
