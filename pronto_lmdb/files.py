@@ -158,10 +158,13 @@ def remove_tree(path: str) -> None:
 
 
 def read_text(path: str) -> str | None:
-    """Return the content of a small file, or ``None`` where there is none."""
+    """Return the content of a small file, or ``None`` where there is none.
+
+    Whatever bytes a damaged one holds, it is text that can be a path: of nothing that there is.
+    """
     try:
-        with open(path, encoding="utf-8") as file:
-            return file.read()
+        with open(path, encoding="utf-8", errors="surrogateescape") as file:
+            return file.read().replace("\0", "\ufffd")
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
@@ -178,7 +181,7 @@ def write_durably(path: str, text: str) -> None:
     temporary = f"{path}.tmp"
     try:
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, PRIVATE_FILE)
-        with open(descriptor, "w", encoding="utf-8") as file:
+        with open(descriptor, "w", encoding="utf-8", errors="surrogateescape") as file:
             file.write(text)
             file.flush()
             os.fsync(descriptor)

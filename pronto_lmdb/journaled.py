@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
-from errno import EIO
+from errno import EIO, ENAMETOOLONG
 
 import lmdb
 
@@ -34,9 +34,14 @@ def is_journaled(path: str) -> bool:
     """Tell whether a directory holds a keystore with a journal, which need not have a view."""
     if os.path.exists(os.path.join(path, MARKER)):
         return True
-    with suppress(FileNotFoundError, NotADirectoryError):
+    try:
         return holds_truth(os.listdir(path))
-    return False
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        if error.errno == ENAMETOOLONG:  # such as what a damaged note of a place says
+            return False
+        raise
 
 
 def _condemned(path: str, file: tuple[int, int] | None) -> bool:

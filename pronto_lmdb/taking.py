@@ -7,6 +7,7 @@ another name.
 from __future__ import annotations
 
 import os
+import stat
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
@@ -135,7 +136,8 @@ class Taker:
             os.link(f"{self._previous}/{name}", target, follow_symlinks=False)
         except OSError:
             return False  # another file system, or one without links, or too many of them
-        if os.stat(target).st_size == line[1]["bytes"]:
+        linked = os.lstat(target)
+        if stat.S_ISREG(linked.st_mode) and linked.st_size == line[1]["bytes"]:
             return True
         os.unlink(target)
         return False
