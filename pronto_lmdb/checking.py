@@ -17,7 +17,13 @@ import lmdb
 from pronto_lmdb.address import Address
 from pronto_lmdb.data_files import identify
 from pronto_lmdb.environment import StaleEnvironment
-from pronto_lmdb.errors import AddressNotFoundError, InvalidAddressError, LockTimeoutError, ProntoError
+from pronto_lmdb.errors import (
+    AddressNotFoundError,
+    CorruptStoreError,
+    InvalidAddressError,
+    LockTimeoutError,
+    ProntoError,
+)
 from pronto_lmdb.files import read_text
 from pronto_lmdb.identity import DELETED, LIVE
 from pronto_lmdb.inspection import damaged_files, inspect, torn_files
@@ -180,9 +186,10 @@ class Checker:
 
     def _look_at_catalog(self) -> None:
         path = self._layout.registry
-        if identify(path) is None:
-            self._doubt(self._no_catalog)
-            return
+        with suppress(CorruptStoreError):  # told below
+            if identify(path) is None:
+                self._doubt(self._no_catalog)
+                return
         problems = self._damage(path)
         if not problems:
             try:

@@ -159,10 +159,13 @@ def remove_tree(path: str) -> None:
 
 
 def read_text(path: str) -> str | None:
-    """Return the content of a small file, or ``None`` where there is none."""
+    """Return the content of a small file, or ``None`` where there is none.
+
+    Whatever bytes a damaged one holds, it is text that can be a path: of nothing that there is.
+    """
     try:
-        with open(path, encoding="utf-8") as file:
-            return file.read()
+        with open(path, encoding="utf-8", errors="surrogateescape") as file:
+            return file.read().replace("\0", "\ufffd")
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
@@ -177,7 +180,7 @@ def write_durably(path: str, text: str) -> None:
 
     """
     with durable_file(path) as file:
-        file.write(text.encode())
+        file.write(text.encode(errors="surrogateescape"))
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
-from errno import EIO
+from errno import EIO, ENAMETOOLONG
 
 import lmdb
 
@@ -34,9 +34,14 @@ def is_journaled(path: str) -> bool:
     """Tell whether a directory holds a keystore with a journal, which need not have a view."""
     if os.path.exists(os.path.join(path, MARKER)):
         return True
-    with suppress(FileNotFoundError, NotADirectoryError):
+    try:
         return holds_truth(os.listdir(path))
-    return False
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        if error.errno == ENAMETOOLONG:  # such as what a damaged note of a place says
+            return False
+        raise
 
 
 def _condemned(path: str, file: tuple[int, int] | None) -> bool:
@@ -357,7 +362,8 @@ class JournaledEnvironment(Environment):
 
     def _is_superseded(self, journal: Journal) -> bool:
         """Tell whether a checkpoint has made durable what a journal could not."""
-        with suppress(StaleEnvironment):
+        # A disk that loses frames may lose pages of the view as well; then nobody knows of a checkpoint.
+        with suppress(StaleEnvironment, CorruptStoreError):
             state = self.read(lambda txn: State.read(txn, self.path, txn.id()))
             previous = None if state.previous is None or not self.is_in_place() else state.previous[0]
             return journal.id not in (state.journal, previous)

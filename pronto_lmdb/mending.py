@@ -27,7 +27,7 @@ from pronto_lmdb.journal import PREFIX
 from pronto_lmdb.journal_format import Header, frames
 from pronto_lmdb.journaled import JournaledEnvironment
 from pronto_lmdb.journaled_commit import JournaledCommit
-from pronto_lmdb.marker import MARKER, is_of_this_boot, mark
+from pronto_lmdb.marker import MARKER, TRUSTED, is_of_this_boot, mark, trust
 from pronto_lmdb.pool import pool
 from pronto_lmdb.record import (
     EXPIRY,
@@ -101,6 +101,8 @@ class Mending:
                     self._salvage(directory, known)
                     return
                 if _is_better(directory, view, truth):
+                    if truth is None and trust(directory) != TRUSTED:
+                        self.lost.append("nothing vouches for the data file, and nothing else is left: it may be wrong")
                     self._trust_view(directory)
                     truth = None
                 else:

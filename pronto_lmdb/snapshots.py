@@ -15,7 +15,7 @@ from pronto_lmdb.address import Address
 from pronto_lmdb.content import UNTRUSTED
 from pronto_lmdb.errors import FormatVersionError, ProntoError, SnapshotError
 from pronto_lmdb.files import DirectoryLock, make_directory, read_text, remove_tree, sync_directory, write_durably
-from pronto_lmdb.manifest import LARGEST, NAME, Manifest
+from pronto_lmdb.manifest import LARGEST, NAME, DamagedSnapshotError, Manifest
 from pronto_lmdb.pool import pool
 from pronto_lmdb.results import Snapshot, UnreadableSnapshot, instant
 from pronto_lmdb.translation import translated
@@ -209,7 +209,7 @@ def read_manifest(path: str) -> Manifest:
     """Return the manifest in the directory of a snapshot.
 
     Raises:
-        DamagedSnapshotError: if it is damaged.
+        DamagedSnapshotError: if it is damaged, or that of another snapshot.
         FormatVersionError: if a newer release wrote it.
         SnapshotError: if there is none, or something else.
 
@@ -222,13 +222,21 @@ def read_manifest(path: str) -> Manifest:
             if not stat.S_ISREG(found.st_mode) or found.st_size > LARGEST:
                 raise SnapshotError(f"{name} is no manifest.", "Use another snapshot.")
             with open(descriptor, "rb", closefd=False) as file:
-                return Manifest.decode(file.read(), name)
+                return _at_home(Manifest.decode(file.read(), name), path)
         finally:
             os.close(descriptor)
     except FileNotFoundError as error:
         raise SnapshotError(f"{path} is no snapshot: it has no manifest.", _UNKNOWN) from error
     except OSError as error:
         raise SnapshotError(f"{name} cannot be read: {error.strerror}.", "Use another snapshot.") from error
+
+
+def _at_home(manifest: Manifest, path: str) -> Manifest:
+    """Return a manifest, unless the directory has the id of another snapshot."""
+    name = os.path.basename(path)
+    if is_id(name) and manifest.id != name:
+        raise DamagedSnapshotError(f"{path} has the manifest of {manifest.id!a}.", "Use another snapshot.")
+    return manifest
 
 
 def described(manifest: Manifest, path: str, known: Iterable[Address] = ()) -> Snapshot:

@@ -7,6 +7,7 @@ another name.
 from __future__ import annotations
 
 import os
+import stat
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
@@ -293,13 +294,14 @@ class Links:
             raise translated(error, path) from error
 
     def link(self, name: str, size: int | None) -> bool:
-        """Give a file the same name there; tell whether that was possible, and it is as long as it should be."""
+        """Give a file the same name there; tell whether that was possible, and it is a file of this size."""
         source, target = self._descriptors
         try:
             os.link(name, name, src_dir_fd=source, dst_dir_fd=target, follow_symlinks=False)
         except OSError:
             return False  # another file system, or one without links, or too many of them
-        if os.stat(name, dir_fd=target, follow_symlinks=False).st_size == size:
+        linked = os.stat(name, dir_fd=target, follow_symlinks=False)
+        if linked.st_size == size and stat.S_ISREG(linked.st_mode):
             return True
         os.unlink(name, dir_fd=target)
         return False

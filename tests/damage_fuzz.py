@@ -16,6 +16,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import lmdb
+from snapshot_fuzz import STRANGER, Failure, judge, saved
 
 import pronto_lmdb
 from pronto_lmdb import ProntoError
@@ -29,10 +30,6 @@ if TYPE_CHECKING:
 VICTIM, NEIGHBOUR, DELETED = "a.victim", "b.neighbour", "c.deleted"
 # What each key ever held, newest last.
 History = dict[str, list[Any]]
-
-
-class Failure(AssertionError):  # noqa: N818 - as pytest calls it
-    """A case came out as it must not."""
 
 
 # -- the store that is damaged -----------------------------------------------------------------------------------------
@@ -72,10 +69,14 @@ class Stage:
         self.root = directory / "store"
         with pronto_lmdb.open(self.root) as store:
             self.histories = {name: written(store, name) for name in (VICTIM, NEIGHBOUR, DELETED)}
+            self.snapshots = [saved(store, VICTIM, NEIGHBOUR, DELETED, label="older")]
+            store[VICTIM].put("lease", "w7", ttl=1e6)  # the rest is shared with the snapshot before
+            self.snapshots.append(saved(store, VICTIM, NEIGHBOUR, label="newer"))
             store.config["timeout"] = "7"
             store.delete(DELETED)
             self.expected = {name: dict(store[name].items()) for name in (VICTIM, NEIGHBOUR)}
         self._files = {path: path.read_bytes() for path in self.root.rglob("*") if path.is_file()}
+        self._links = {path: path.stat().st_ino for path in self._files if path.stat().st_nlink > 1}
         self._directories = {path for path in self.root.rglob("*") if path.is_dir()}
         self._known: dict[Path, tuple[int, ...]] = {}
 
@@ -87,10 +88,12 @@ class Stage:
             directory.mkdir(exist_ok=True)
         for path, content in self._files.items():
             if self._known.get(path) != _stamp(path):
-                if path.is_dir():
+                if path.is_dir() and not path.is_symlink():
                     shutil.rmtree(path)
+                path.unlink(missing_ok=True)  # what was linked elsewhere stays as it is
                 path.write_bytes(content)
                 path.chmod(0o600)
+        self._link()
         for directory in self.keystores():
             with Directory(str(directory)) as held:
                 mark(held)
@@ -99,17 +102,30 @@ class Stage:
         (registry / "seal").write_text(f"sealed {file.st_size} {file.st_mtime_ns}\n")
         self._known = {path: _stamp(path) for path in self._files}
 
+    def _link(self) -> None:
+        """Make snapshots share again what they shared."""
+        for path, number in self._links.items():
+            first = next(other for other, same in self._links.items() if same == number)
+            if path != first and not path.samefile(first):
+                path.unlink()
+                path.hardlink_to(first)
+
     def keystores(self) -> list[Path]:
         return [path.parent for path in self._files if path.name == "marker"]
 
     def targets(self) -> list[Path]:
         """The files of the victim, of the deleted address, and of the store itself."""
-        return sorted(path for path in self._files if NEIGHBOUR not in path.parts)
+        saved = set(self.saved())
+        return sorted(path for path in self._files if NEIGHBOUR not in path.parts and path not in saved)
+
+    def saved(self) -> list[Path]:
+        """The files of the snapshots."""
+        return sorted(path for path in self._files if self.root / "snapshots" in path.parents)
 
 
 def _stamp(path: Path) -> tuple[int, ...]:
     try:
-        status = path.stat()
+        status = path.lstat()
     except FileNotFoundError:
         return ()
     return status.st_ino, status.st_size, status.st_mtime_ns, status.st_mode
@@ -169,13 +185,13 @@ CHANGES: list[Callable[[random.Random, bytearray], None]] = [
 ]  # fmt: skip
 
 
-def damage(chance: random.Random, stage: Stage, target: Path) -> str:
+def damage(chance: random.Random, targets: list[Path], target: Path) -> str:
     kind = chance.randrange(20)
     if kind == 0:
         target.unlink()
         return "removed"
     if kind == 1:
-        other = chance.choice(stage.targets())
+        other = chance.choice(targets)
         target.write_bytes(other.read_bytes() if other.is_file() else b"")
         return f"replaced by {other.name}"
     if kind == 2:
@@ -192,6 +208,15 @@ def damage(chance: random.Random, stage: Stage, target: Path) -> str:
     change(chance, content)
     target.write_bytes(content)
     return change.__name__
+
+
+def damage_saved(chance: random.Random, targets: list[Path], target: Path) -> str:
+    """Damage a file of a snapshot: as any other, or by a link in its place, to its content or to that of another."""
+    if chance.random() > 0.07:
+        return damage(chance, targets, target)
+    other = chance.choice([target.rename(f"{target}.moved"), *targets])
+    target.symlink_to(other)
+    return f"replaced by a link to {other.name}"
 
 
 def unsettle(chance: random.Random, stage: Stage) -> str:
@@ -211,11 +236,31 @@ def unsettle(chance: random.Random, stage: Stage) -> str:
     return f"unsettled {kind}"
 
 
+def unsettle_saved(chance: random.Random, stage: Stage) -> str:
+    """Put something beside snapshots, or into them, that does not belong there."""
+    place = stage.root / "snapshots"
+    inside = place / stage.snapshots[0].taken.id
+    kind = chance.randrange(6)
+    if kind == 0:
+        (place / STRANGER).mkdir()
+    elif kind == 1:
+        (place / STRANGER).write_bytes(chance.randbytes(chance.randint(0, 50)))
+    elif kind == 2:
+        (place / STRANGER).symlink_to(inside)
+    elif kind == 3:
+        (inside / "stray").write_bytes(chance.randbytes(50))
+    elif kind == 4:
+        (inside / "z.stray.journal").symlink_to("/dev/zero")
+    else:
+        (inside / "subdirectory").mkdir()
+    return f"unsettled {kind}"
+
+
 # -- cases -------------------------------------------------------------------------------------------------------------
 
 
 def play(stage: Stage, seed: int) -> None:
-    """Play one case.
+    """Play one case: in three of ten, snapshots are damaged, otherwise the rest of the store.
 
     Raises:
         Failure: with all that is needed to understand it.
@@ -223,17 +268,23 @@ def play(stage: Stage, seed: int) -> None:
     """
     chance = random.Random(seed)
     stage.reset()
-    targets = stage.targets()
+    of_snapshots = chance.random() < 0.3
+    targets = stage.saved() if of_snapshots else stage.targets()
+    harm, muddle = (damage_saved, unsettle_saved) if of_snapshots else (damage, unsettle)
     several = chance.random() < 0.25
     done = []
     for _ in range(chance.randint(2, 3) if several else 1):
         target = chance.choice(targets)
         if chance.random() < 0.05:
-            done.append(unsettle(chance, stage))
+            done.append(muddle(chance, stage))
         elif target.is_file():
-            done.append(f"{target.relative_to(stage.root)} {damage(chance, stage, target)}")
+            done.append(f"{target.relative_to(stage.root)} {harm(chance, targets, target)}")
     try:
-        _use(stage, chance, several)
+        if of_snapshots:
+            with pronto_lmdb.open(stage.root, timeout=1) as store:
+                judge(store, stage.snapshots, chance)
+        else:
+            _use(stage, chance, several)
     except Exception as error:
         raise Failure(f"case {seed}: {done}: {type(error).__name__}: {error}") from error
     finally:
@@ -288,7 +339,8 @@ def _repair(stage: Stage, chance: random.Random, several: bool) -> None:
         before = store.check()
         report = store.check(repair=True, deep=True, rebuild=chance.random() < 0.1)
         found = dict(store[VICTIM].items())
-        _compare(stage, found, several)
+        if report.ok or not several:  # otherwise it says that what was saved may be wrong
+            _compare(stage, found, several)
         if report.ok and before.ok and len(found) < len(stage.expected[VICTIM]):
             raise Failure(f"nothing is said of {len(stage.expected[VICTIM]) - len(found)} lost records")
         again = store.check(deep=True)
@@ -304,7 +356,7 @@ def _compare(stage: Stage, found: dict[str, Any], several: bool) -> None:
         raise Failure(f"wrong: {sorted(differing)}, {len(found)} records for {len(stage.expected[VICTIM])}")
     for key, value in found.items():
         if value not in [*stage.histories[VICTIM].get(key, []), 7]:
-            raise Failure(f"{key!r} never held {value!r}")
+            raise Failure(f"{key!r} never held {value!r:.80}")
 
 
 def _compare_neighbour(stage: Stage, store: pronto_lmdb.Store, several: bool) -> None:

@@ -20,11 +20,12 @@ import pytest
 from crash import killed_at
 
 import pronto_lmdb
-from pronto_lmdb import InvalidValueError, KeyNotFoundError, LockTimeoutError, StoreFullError
+from pronto_lmdb import CorruptStoreError, InvalidValueError, KeyNotFoundError, LockTimeoutError, StoreFullError
 from pronto_lmdb import checkpoint as checkpoint_module
 from pronto_lmdb import flusher as flusher_module
 from pronto_lmdb import journal as journal_module
 from pronto_lmdb.files import flush_data
+from pronto_lmdb.identity import State
 from pronto_lmdb.journaled import JournaledEnvironment
 from pronto_lmdb.pool import pool
 
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
 
     from pronto_lmdb import Keystore, Store
     from pronto_lmdb.environment import Environment
-    from pronto_lmdb.identity import State
 
 forks = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 
@@ -885,6 +885,26 @@ def test_what_two_checkpoints_have_saved_is_not_reported_as_refused(root: Path, 
     lose_power(root)
     with pronto_lmdb.open(root) as store:
         assert store["a"]["mine"] == 1
+
+
+def test_a_refused_flush_is_reported_as_such_even_if_the_view_has_lost_pages(
+    root: Path, disk: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unreadable(*_: object) -> State:
+        raise CorruptStoreError("A page is of the wrong type.", "Check the store.")
+
+    with pronto_lmdb.open(root, durability="normal") as store:
+        store["a"]["key"] = 1
+        disk.error = errno.EIO
+        with monkeypatch.context() as patches:
+            patches.setattr(State, "read", unreadable)
+            with pytest.raises(StoreFullError, match="refuses to keep it"):
+                store["a"].sync()
+        disk.error = None
+        store["a"]["key"] = 2
+    lose_power(root)
+    with pronto_lmdb.open(root) as store:
+        assert store["a"]["key"] == 2
 
 
 def test_heals_that_fail_again_and_again_let_the_journal_grow_no_further(root: Path, disk: Disk) -> None:

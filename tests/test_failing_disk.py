@@ -1,7 +1,8 @@
 """A disk that accepts writes and then cannot keep them: nothing is acknowledged behind the hole, by any process.
 
 The disk is a file system on a loop device, in a file of a smaller file system: what does not fit there fails when it is
-flushed. The system reports that once, and the next flush succeeds without having saved anything.
+flushed. The system reports that once, and the next flush succeeds without having saved anything. The disk itself is
+honest: it never reports as written what is not (`small_disk`).
 """
 
 from __future__ import annotations
@@ -45,6 +46,8 @@ def work(root: Path, level: str, name: str, told: Path) -> None:
             else:
                 notes.write(f"{name}{number}\n")
                 notes.flush()
+        if notes.tell():
+            assert store["a"]["first"] == 1  # for those who have it open, reading goes on
 
 
 @pytest.mark.parametrize("processes", [1, 3])
@@ -63,8 +66,9 @@ def test_nothing_is_acknowledged_behind_a_failed_flush(below: Path, tmp_path: Pa
             return lambda: work(disk / "store", level, f"w{number}.", told[number])
 
         assert in_children([worker(number) for number in range(processes)]) == [0] * processes
-        with pronto_lmdb.open(disk / "store") as store:
-            assert store["a"]["first"] == 1  # reading goes on
+        # Who comes later may find a view that has lost pages, and no room to make it anew.
+        with suppress(StoreFullError), pronto_lmdb.open(disk / "store") as store:
+            assert store["a"]["first"] == 1
         filler.unlink()
     acknowledged = {name for file in told if file.exists() for name in file.read_text().split()}
     assert acknowledged

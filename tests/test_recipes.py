@@ -24,11 +24,17 @@ TEXT = (REPOSITORY / "docs" / "recovery.md").read_text(encoding="utf-8")
 
 def recipes() -> dict[str, str]:
     """Return the shell session of each recipe."""
-    parts = re.split(r"^## (.*)\n", TEXT, flags=re.MULTILINE)
-    found = {}
-    for heading, text in zip(parts[1::2], parts[2::2], strict=True):
-        (found[heading],) = re.findall(r"^```console\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
-    return found
+    return {heading: session for heading, text in sections(TEXT) for session in sessions(text)}
+
+
+def sections(text: str) -> list[tuple[str, str]]:
+    """Return each section of a document, by its heading of the second level."""
+    parts = re.split(r"^## (.*)\n", text, flags=re.MULTILINE)
+    return list(zip(parts[1::2], parts[2::2], strict=True))
+
+
+def sessions(text: str) -> list[str]:
+    return re.findall(r"^```console\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
 
 
 def home(root: Path) -> Path:
@@ -156,5 +162,37 @@ def follow(heading: str, place: Path, root: Path) -> None:
     assert printed == shown
 
 
-def test_every_recipe_has_its_accident() -> None:
-    assert recipes().keys() == ACCIDENTS.keys()
+def incomplete(text: str) -> list[str]:
+    """Return what keeps a document from being run as a whole."""
+    found = sections(text)
+    headings = [heading for heading, _ in found]
+    bare = [heading for heading, part in found if len(sessions(part)) != 1 or not commands(sessions(part)[0])]
+    lone = [heading for heading in headings if heading not in ACCIDENTS]
+    left = [heading for heading in ACCIDENTS if heading not in headings]
+    twice = [heading for heading in set(headings) if headings.count(heading) > 1]
+    hidden = re.findall(r"^ *(?:```(?!console$|$).*|~~~.*|#{3,} .*)$", text, re.MULTILINE)
+    return [*bare, *lone, *left, *twice, *hidden]
+
+
+def test_every_recipe_has_its_accident_and_one_session_that_is_run() -> None:
+    assert incomplete(TEXT) == []
+    assert len(recipes()) == len(ACCIDENTS) == TEXT.count("\n## ") == TEXT.count("\n```console\n")
+
+
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        ("## Something new\n\n```console\n$ pronto check\n```\n", "Something new"),
+        ("## The disk is full\n\nNothing.\n", "The disk is full"),
+        ("## The disk is full\n\n```console\n$ pronto check\n```\n", "The disk is full"),
+        ("### A smaller one\n", "### A smaller one"),
+        ("```sh\npronto check\n```\n", "```sh"),
+        ("```console\n$ pronto check\n```\n", "Strange files or links lie among the addresses"),
+    ],
+)
+def test_a_recipe_that_is_not_run_is_noticed(more: str, told: str) -> None:
+    assert told in incomplete(f"{TEXT}\n{more}")
+    assert incomplete(TEXT.replace("## The disk is full\n", "## The disc is full\n")) == [
+        "The disc is full",
+        "The disk is full",
+    ]

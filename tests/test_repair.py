@@ -15,7 +15,7 @@ from crash import killed_at
 from seals import reseal
 
 import pronto_lmdb
-from pronto_lmdb import AddressNotFoundError, ReadOnlyError
+from pronto_lmdb import AddressNotFoundError, ProntoError, ReadOnlyError
 from pronto_lmdb.directory import Directory
 from pronto_lmdb.identity import State
 from pronto_lmdb.marker import BOOT_ID_FILE
@@ -211,6 +211,16 @@ def test_at_the_level_off_the_data_file_is_the_truth(root: Path) -> None:
     assert content == expected
 
 
+def test_a_data_file_that_nothing_vouches_for_is_used_where_nothing_else_is_left_and_it_is_said(root: Path) -> None:
+    expected = made(root, "full")
+    no_truth(root)
+    os.utime(file(root, "data.mdb"))
+    report, content = repaired(root)
+    assert content == expected
+    assert not report.ok
+    assert "nothing vouches for the data file" in texts(report)
+
+
 def test_what_off_had_not_saved_is_named_as_lost(root: Path) -> None:
     made(root, "off")
     scribble(file(root, "data.mdb"), 2 * 4096, b"\xa5" * 5 * 4096)
@@ -323,6 +333,34 @@ def test_the_registry_is_made_anew_with_its_settings(root: Path) -> None:
         assert {str(info.address): info.max_bytes for info in store.addresses()} == {
             "a.default": None, "limited.default": 100_000, "neighbour.default": None,
         }  # fmt: skip
+
+
+def test_a_link_to_itself_in_the_place_of_the_registry_is_found_and_repaired(root: Path) -> None:
+    made(root)
+    data = root / "meta" / "registry" / "data.mdb"
+    data.unlink()
+    data.symlink_to(data)
+    with pronto_lmdb.open(root) as store:
+        assert "symbolic link" in texts(store.check())
+        assert store.check(repair=True).ok
+        assert store.check(deep=True).ok
+
+
+@pytest.mark.parametrize("content", [b"\xec\xff", b"\0", b"", b"x" * 9000])
+def test_a_note_of_a_place_that_is_damaged_is_an_error_and_does_not_hide_the_others(
+    root: Path, tmp_path: Path, content: bytes
+) -> None:
+    expected = made(root)
+    with pronto_lmdb.open(root) as store:
+        store.create("elsewhere", path=tmp_path / "elsewhere")
+    (note,) = (root / "meta" / "places").iterdir()
+    note.write_bytes(content)
+    with pronto_lmdb.open(root) as store:
+        with pytest.raises(ProntoError) as caught:
+            store["elsewhere"]["key"]
+        assert caught.value.hint
+        assert dict(store["a"].items()) == expected
+        assert not store.check().ok
 
 
 def test_settings_that_can_be_read_survive_a_damaged_registry(root: Path) -> None:

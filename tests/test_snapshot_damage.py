@@ -147,6 +147,45 @@ def test_a_snapshot_that_somebody_removes_meanwhile_is_not_told_of(store, taken,
     assert store.snapshots(unreadable=found.append) == found == []
 
 
+def test_the_manifest_of_another_snapshot_is_none_of_this_one(store, taken):
+    other = store.backup()
+    (taken.path / "manifest.json").write_bytes((other.path / "manifest.json").read_bytes())
+    assert store.snapshots() == [other]
+    assert not store.verify(taken.id).ok
+    assert refused(store, taken.id)
+    assert store.prune(keep_last=1).removed == []
+
+
+def test_a_snapshot_whose_directory_has_another_name_is_one(store, taken, tmp_path):
+    store.restore(taken.path.rename(tmp_path / "nightly"), overwrite=True)
+    assert store["a"]["k"] == "old"
+
+
+@pytest.mark.parametrize("content", [b"\xec\xff", b"\0", b"", b"x" * 9000])
+def test_a_note_of_a_snapshot_elsewhere_that_is_damaged_names_none(store, tmp_path, content):
+    store["a"]["k"] = 1
+    snapshot = store.backup(dest=tmp_path / "elsewhere")
+    note = os.path.join(store.path, "snapshots", snapshot.id)
+    with open(note, "wb") as file:
+        file.write(content)
+    for verb in (store.snapshot, store.verify, store.restore):
+        with pytest.raises(SnapshotError):
+            verb(snapshot.id)
+
+
+def test_a_new_snapshot_shares_nothing_with_a_link(store, taken, tmp_path):
+    store.restore(taken, overwrite=True)
+    before = store.backup()
+    path = before.path / "a.default.journal"
+    moved = path.rename(tmp_path / "moved")
+    # A path as long as the file: the size of a link is that of its path.
+    os.symlink("/" * (moved.stat().st_size - len(str(moved))) + str(moved), path)
+    assert path.lstat().st_size == moved.stat().st_size
+    after = store.backup()
+    assert not (after.path / "a.default.journal").is_symlink()
+    assert store.verify(after).ok
+
+
 def test_damage_of_one_address_does_not_hide_the_others(store):
     for name in "abc":
         store[name]["k"] = 1

@@ -25,10 +25,18 @@ def damaged(root):
     return journal
 
 
+def table(done):
+    """Return the rows of a table, by the headings above them."""
+    headings, *lines = done.lines
+    starts = [headings.index(name) for name in ("address", "what", "state", "advice")]
+    ends = [*starts[1:], None]
+    return [{headings[a:b].strip(): line[a:b].strip() for a, b in zip(starts, ends, strict=True)} for line in lines]
+
+
 @pytest.mark.parametrize("words", [[], ["--deep"]])
 def test_check_of_what_is_fine_prints_nothing_but_a_note(root, store, pronto, words):
     store["alice"]["plan"] = 1
-    assert pronto("check", *words) == (0, b"", f"No problems in {root}.\n")
+    assert pronto("check", *words) == (0, b"", f"{root}: 1 address checked, no problems.\n")
 
 
 @pytest.mark.parametrize("words", [["-q"], ["--json"]])
@@ -43,12 +51,13 @@ def test_check_where_there_is_no_store_is_fine_and_makes_none(root, ok):
 
 
 @pytest.mark.parametrize("words", [[], ["--deep"]])
-def test_check_prints_a_problem_a_line_and_fails(root, damaged, pronto, words):
+def test_check_prints_a_table_of_what_it_finds_and_fails(root, damaged, pronto, words):
     done = pronto("check", *words)
-    assert (done.code, done.err) == (4, "")
+    assert (done.code, done.err) == (4, f"{root}: 3 addresses checked, 2 problems.\n")
     assert done.lines == [
-        f"{root}/addresses/stranger holds no keystore",
-        f"bob.default: {root}/addresses/bob.default has no base, and no first journal.",
+        "address      what                                                      state    advice",
+        "-            addresses/stranger holds no keystore                      problem  pronto check --repair",
+        "bob.default  addresses/bob.default has no base, and no first journal.  problem  pronto check --repair",
     ]
 
 
@@ -67,7 +76,7 @@ def test_check_as_json_prints_an_object_a_line(root, damaged, pronto):
 def test_a_problem_stays_on_its_line_whatever_the_name_of_a_file(root, store, pronto):
     store.create("alice")
     (root / "addresses" / "two\nlines").mkdir()
-    assert pronto("check").lines == [f"{root}/addresses/two lines holds no keystore"]
+    assert [row["what"] for row in table(pronto("check"))] == ["addresses/two lines holds no keystore"]
 
 
 def test_a_deep_check_finds_more(root, pronto):
@@ -80,16 +89,17 @@ def test_a_deep_check_finds_more(root, pronto):
     assert pronto("check").code == 0
     done = pronto("check", "--deep")
     assert done.code == 4
-    assert done.lines[0].startswith(f"alice.default: {journal.name} is damaged at byte 96")
+    (row,) = table(done)
+    assert row["address"] == "alice.default"
+    assert row["what"].startswith(f"{journal.name} is damaged at byte 96")
 
 
 def test_check_repairs_nothing_before_it_looks(root, pronto):
     with pronto_lmdb.open(root) as store:
         store["alice"]["plan"] = 1
     (root / "meta" / "registry" / "data.mdb").unlink()
-    expected = [f"the registry: {root}/meta/registry is missing"]
-    assert pronto("check").lines == expected
-    assert pronto("check").lines == expected
+    for _ in range(2):
+        assert [row["what"] for row in table(pronto("check"))] == ["the registry: meta/registry is missing"]
 
 
 # -- durability ------------------------------------------------------------------------------------------------------
@@ -210,9 +220,11 @@ def test_compact_of_an_address_in_use_is_busy(churned, root, pronto, in_another_
 def test_check_repairs_if_asked_and_prints_what_it_did(root, damaged, pronto):
     done = pronto("check", "--repair")
     assert done.code == 0
-    assert all(line.startswith("repaired: ") for line in done.lines)
-    assert any("bob.default: base and journal were made anew" in line for line in done.lines)
-    assert pronto("check", "--deep") == (0, b"", f"No problems in {root}.\n")
+    rows = table(done)
+    assert {(row["state"], row["advice"]) for row in rows} == {("repaired", "")}
+    assert any(row["address"] == "bob.default" and "base and journal were made anew" in row["what"] for row in rows)
+    assert done.err == f"{root}: 2 addresses checked, no problems, {len(rows)} repairs.\n"
+    assert pronto("check", "--deep") == (0, b"", f"{root}: 2 addresses checked, no problems.\n")
     with pronto_lmdb.open(root) as store:
         assert store["bob"]["plan"] == 1
 
@@ -227,6 +239,29 @@ def test_what_was_lost_is_a_problem_once(root, damaged, pronto):
     assert pronto("check").code == 0
 
 
+def test_what_was_lost_or_not_repaired_is_told_apart(root, damaged, pronto):
+    (root / "addresses" / "bob.default" / "data.mdb").unlink()
+    with pronto_lmdb.open(root) as store:
+        store["carol"]["plan"] = 1
+        (journal,) = (root / "addresses" / "carol.default").glob("journal-*")
+        with store["carol"].view():
+            journal.write_bytes(b"")
+            rows = table(pronto("check", "--repair", "--timeout", "0.05"))
+    found = {(row["address"], row["state"]): row for row in rows}
+    assert ("bob.default", "lost") in found
+    assert "is in use" in found["carol.default", "not repaired"]["what"]
+    assert {row["advice"] for row in rows if row["address"] == "carol.default"} == {
+        "do that, then pronto check --repair",
+        "pronto check --repair",
+    }
+
+
+def test_a_healthy_store_of_any_size_takes_one_line(root, store, pronto):
+    for number in range(30):
+        store.create(f"agent{number}")
+    assert pronto("check") == (0, b"", f"{root}: 30 addresses checked, no problems.\n")
+
+
 def test_repairs_as_json_are_an_object_a_line(root, damaged, pronto):
     lines = [json.loads(line) for line in pronto("check", "--repair", "--json").lines]
     assert {tuple(line) for line in lines} == {("address", "repair")}
@@ -234,9 +269,7 @@ def test_repairs_as_json_are_an_object_a_line(root, damaged, pronto):
 
 def test_check_of_chosen_addresses(root, damaged, pronto):
     assert pronto("check", "alice.research").code == 0
-    assert pronto("check", "alice.research", "bob").lines == [
-        f"bob.default: {root}/addresses/bob.default has no base, and no first journal."
-    ]
+    assert [row["address"] for row in table(pronto("check", "alice.research", "bob"))] == ["bob.default"]
     done = pronto("check", "nobody")
     assert (done.code, done.out) == (1, b"")
 
@@ -247,7 +280,10 @@ def test_rebuild_makes_data_files_anew(root, store, ok, pronto):
     data = root / "addresses" / "alice.default" / "data.mdb"
     before = data.stat().st_ino
     done = pronto("check", "--rebuild", "alice")
-    assert (done.code, done.lines) == (0, ["repaired: alice.default: the data file was made anew"])
+    assert done.code == 0
+    assert table(done) == [
+        {"address": "alice.default", "what": "the data file was made anew", "state": "repaired", "advice": ""}
+    ]
     assert data.stat().st_ino != before
 
 

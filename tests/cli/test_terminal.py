@@ -53,6 +53,16 @@ def test_errors_are_red_and_states_are_coloured(on_terminal):
     assert (code, shown.count(f"{GREEN}ok")) == (0, 13 + 1)
 
 
+def test_the_states_of_a_check_are_coloured_and_the_columns_stay_in_line(root, store, on_terminal, program):
+    store["alice"]["plan"] = 1
+    (root / "addresses" / "stranger").mkdir()
+    code, shown = on_terminal("check", "-q").end()
+    assert (code, f"  {RED}problem\x1b[0m  pronto check" in shown) == (4, True)
+    assert shown.replace(RED, "").replace("\x1b[0m", "") == program("check", "-q").text
+    code, shown = on_terminal("check", "--repair", "-q").end()
+    assert (code, f"  {GREEN}repaired\x1b[0m" in shown) == (0, True)
+
+
 @pytest.mark.parametrize("settings", [{"NO_COLOR": "1"}, {"TERM": "dumb"}])
 def test_nothing_is_coloured_where_that_is_not_wanted(on_terminal, environment, settings):
     command = ["env", *(f"{name}={value}" for name, value in settings.items()), *PROGRAM]
@@ -63,7 +73,14 @@ def test_nothing_is_coloured_where_that_is_not_wanted(on_terminal, environment, 
 
 
 @pytest.mark.parametrize(
-    "words", [["gte"], ["selftest", "--seconds", "0"], ["stats", "--all"], ["bench", "--seconds", "0.1"]]
+    "words",
+    [
+        ["gte"],
+        ["selftest", "--seconds", "0"],
+        ["stats", "--all"],
+        ["bench", "--seconds", "0.1"],
+        ["check", "--rebuild"],
+    ],
 )
 def test_in_pipes_there_are_neither_colours_nor_progress(store, program, words):
     store["alice"]["plan"] = 1

@@ -64,9 +64,10 @@ def _check(
 ) -> None:
     """Look for damage in all addresses and in the catalog, and repair it if asked. Exit code 4 if any is left.
 
-    Prints one problem a line: the address and what is wrong, or the path where it is nobody's; then what was repaired.
-    With --json one object a line. Nobody has to wait, except for an address that is being repaired. What a repair
-    cannot keep goes to the trash with a note; what was lost is a problem, once.
+    Prints a table of what was found: address, what, state (problem, lost, not repaired, repaired) and advice; nothing
+    of what is fine. How many addresses were looked at is said on standard error. With --json one object a line. Nobody
+    has to wait, except for an address that is being repaired. What a repair cannot keep goes to the trash with a note;
+    what was lost is a problem, once.
     """
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from pronto_cli.exits import Exit
+from pronto_cli.findings import print_findings, summary
 from pronto_cli.place import opened
 from pronto_cli.printing import print_record, print_value
 from pronto_cli.progress import Progress
@@ -13,7 +14,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pronto_cli.line import Line
     from pronto_cli.streams import Streams
-    from pronto_lmdb.results import Problem
     from pronto_lmdb.store import Store
 
 
@@ -60,29 +60,31 @@ def _source(store: Store, name: str) -> str:
 
 def check(line: Line, streams: Streams) -> int:
     """Print what is wrong in a store, and what was repaired."""
+    looked_at = 0
     with opened(line) as store:
         with Progress(streams) as shown:
+
+            def follow(done: int, total: int) -> None:
+                nonlocal looked_at
+                looked_at = total
+                shown.show(f"{done}/{total} addresses", done, total)
+
             report = store.check(
                 bool(line["repair"]),
                 bool(line["deep"]),
                 addresses=line["names"] or None,
                 rebuild=bool(line["rebuild"]),
-                progress=lambda done, total: shown.show(f"{done}/{total} addresses", done, total),
+                progress=follow,
             )
-        for kind, found in (("problem", report.problems), ("repair", report.repairs)):
-            for item in found:
-                _print_finding(line, streams, kind, item)
-        if report.ok:
-            streams.note(f"No problems in {store.path}.")
+        if line.json:
+            for kind, found in (("problem", report.problems), ("repair", report.repairs)):
+                for item in found:
+                    address = None if item.address is None else str(item.address)
+                    print_record(line, streams, {"address": address, kind: item.text})
+        else:
+            print_findings(streams, store.path, report, repaired=bool(line["repair"] or line["rebuild"]))
+        streams.note(f"{store.path}: {summary(report, looked_at)}")
     return Exit.OK if report.ok else Exit.CHECK_FAILED
-
-
-def _print_finding(line: Line, streams: Streams, kind: str, item: Problem) -> None:
-    if line.json:
-        print_record(line, streams, {"address": None if item.address is None else str(item.address), kind: item.text})
-    else:
-        text = " ".join(str(item).splitlines())  # paths may have any name
-        streams.line(text if kind == "problem" else f"repaired: {text}")
 
 
 def help_(line: Line, streams: Streams) -> int:
