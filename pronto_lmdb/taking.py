@@ -39,6 +39,8 @@ WORKERS = 4
 _FLUSHERS = 8
 # How many addresses a worker takes at once: handing over one by one would cost more than an unchanged one.
 _AT_ONCE = 64
+# Behind the name of a data file: a second name for that of the snapshot before, on its way.
+_AGAIN = ".again"
 
 
 class Taker:
@@ -128,11 +130,10 @@ class Taker:
             return None
         return line if self._linked(address, line) else None
 
-    def _linked(self, address: Address, line: Line) -> bool:
-        name = data_file(address)
-        target = f"{self._built}/{name}"
+    def _linked(self, address: Address, line: Line, name: str = "") -> bool:
+        target = f"{self._built}/{name or data_file(address)}"
         try:
-            os.link(f"{self._previous}/{name}", target, follow_symlinks=False)
+            os.link(f"{self._previous}/{data_file(address)}", target, follow_symlinks=False)
         except OSError:
             return False  # another file system, or one without links, or too many of them
         if os.stat(target).st_size == line[1]["bytes"]:
@@ -164,12 +165,6 @@ class Taker:
 
     def _settled(self, address: Address, found: Glimpse, mark: str) -> Line:
         identity, state = found.identity, found.state
-        known = self._known.get(str(address))
-        said = (identity.id, state.revision, state.generation)
-        if known is not None and said == tuple(known[1][name] for name in ("id", "revision", "generation")):
-            known = (_marked(known[1], mark), {**known[1], "view": mark})
-            if self._linked(address, known):
-                return known
         revision = state.revision
         size, checksum = self._write(address, found)
         entry = Entry(
@@ -195,10 +190,25 @@ class Taker:
                 written = write_content(descriptor, bytes.fromhex(found.identity.id), found.state, found.entries)
             finally:
                 os.close(descriptor)
+            if not self._replaced(address, *written):
+                self._new.append(name)
         except OSError as error:
             raise translated(error, name) from error
-        self._new.append(name)
         return written
+
+    def _replaced(self, address: Address, size: int, checksum: str) -> bool:
+        """Put the data file of the snapshot before in the place of one with the same bytes; tell whether.
+
+        A revision does not tell: after a power cut an address may give one to another content once more.
+        """
+        known = self._known.get(str(address))
+        if known is None or (size, checksum) != (known[1]["bytes"], known[1]["checksum"]):
+            return False
+        name = data_file(address)
+        if not self._linked(address, known, name + _AGAIN):
+            return False
+        os.replace(f"{self._built}/{name}{_AGAIN}", f"{self._built}/{name}")
+        return True
 
     # -- the end -----------------------------------------------------------------------------------------------
 
@@ -229,7 +239,3 @@ def _flush(paths: Iterable[str]) -> None:
 
 def _entries(txn: lmdb.Transaction[bytes]) -> Iterator[tuple[bytes, bytes]]:
     return iter(txn.cursor())
-
-
-def _marked(fields: dict[str, Any], mark: str) -> str:
-    return Entry(**{**fields, "view": mark}).encode()
