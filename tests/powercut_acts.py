@@ -10,8 +10,10 @@ import copy
 import gzip
 import json
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from threading import Event
 
 from old_program import OldDatabase
 from powercut import describe
@@ -27,10 +29,12 @@ from pronto_lmdb.record import FIRST_USER_KEY, packed_value
 from pronto_lmdb.snapshots import read_manifest
 from pronto_lmdb.values import unpack as unpacked
 
-ALICE, BOB, LOOSE, IDLE, APART, FORK, OLD = (
-    f"{user}.main" for user in ("alice", "bob", "loose", "idle", "apart", "fork", "old")
-)  # LOOSE is kept at normal, IDLE at off, APART lies outside the root, OLD comes from the old program
-NAMES = (ALICE, BOB, LOOSE, IDLE, APART, FORK, OLD)
+# LOOSE is kept at normal, IDLE at off; BUSY is written to beside the acts; APART lies outside the root, and OLD comes
+# from the old program.
+ALICE, BOB, LOOSE, IDLE, BUSY, APART, FORK, OLD = (
+    f"{user}.main" for user in ("alice", "bob", "loose", "idle", "busy", "apart", "fork", "old")
+)
+NAMES = (ALICE, BOB, LOOSE, IDLE, BUSY, APART, FORK, OLD)
 WEAK = {LOOSE, IDLE}  # what was written to these need not survive
 ARCHIVE, LINES, PACKED_LINES = "a.tar.gz", "a.jsonl", "a.jsonl.gz"
 EMPTY = {"addresses": {}, "trash": {}, "snapshots": {}, "elsewhere": {}, "known": {}, "files": {}}
@@ -62,11 +66,13 @@ class Actor:
         places: where everything lies.
         store: what is acted on.
         model: what it holds, as far as it was promised.
+        say: called with what happens in the middle of an act.
 
     """
 
-    def __init__(self, places, store, model):
+    def __init__(self, places, store, model, say=lambda *_: None):
         self.places = places
+        self.say = say
         self.store = store
         self.model = copy.deepcopy(model)
         self.addresses = self.model["addresses"]
@@ -124,6 +130,35 @@ def delete(name):
 def take(actor):
     made = actor.store.backup()
     actor.model["snapshots"][made.id] = copy.deepcopy(actor.addresses)
+
+
+def take_beside_a_writer(actor):
+    """Take a snapshot while a thread counts; it holds both of its numbers as of one moment."""
+    last = actor.addresses.get(BUSY, {}).get("n", 0) + 1
+    keystore, ended = actor.store[BUSY], Event()
+
+    def write(number):
+        keystore.update({"n": number, "again": number})
+        actor.say("wrote", number)
+        return number
+
+    def count():
+        number = last
+        while not ended.is_set():
+            number = write(number + 1)
+        return number
+
+    write(last)
+    with ThreadPoolExecutor(1) as others:
+        counting = others.submit(count)
+        try:
+            made = actor.store.backup()
+        finally:
+            ended.set()
+        held = held_by(str(made.path))[BUSY]
+        assert last <= held["n"] == held["again"] <= counting.result()
+    actor.model["snapshots"][made.id] = {**copy.deepcopy(actor.addresses), BUSY: held}
+    actor.addresses.setdefault(BUSY, {}).update({"n": counting.result(), "again": counting.result()})
 
 
 def take_elsewhere(actor):
@@ -226,6 +261,9 @@ SCENES = {
     "backup": [
         *BEGIN, take, put(ALICE, "x", 2), put(LOOSE, "z", 1), take, put(LOOSE, "z", 2), take, put(BOB, "y", "new"),
         take, prune, put(ALICE, "x", 3),
+    ],
+    "beside a writer": [
+        *BEGIN, create(BUSY), take_beside_a_writer, put(ALICE, "x", 2), take_beside_a_writer, restore(BUSY),
     ],
     "elsewhere": [
         *BEGIN, take_elsewhere, put(ALICE, "x", 2), take_elsewhere, prune_elsewhere, take_archive, put(ALICE, "x", 3),

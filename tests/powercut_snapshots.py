@@ -25,7 +25,7 @@ from collections import Counter
 from contextlib import suppress
 
 import powercut
-from powercut_acts import BEGIN, EMPTY, NAMES, SCENES, WEAK, Actor, Places, found_in, make_old_databases, take
+from powercut_acts import BEGIN, BUSY, EMPTY, NAMES, SCENES, WEAK, Actor, Places, found_in, make_old_databases, take
 from powercut_image import Disk, remove_tree, write_tree
 from powercut_log import Chances, read_log
 from powercut_snapshot_rules import RULES, SCENE_OF
@@ -82,7 +82,7 @@ class Play(powercut.World):
         log = witness.log
         try:
             store = pronto_lmdb.open(self.root, timeout=PATIENCE)
-            actor = Actor(self.places, store, self.model)
+            actor = Actor(self.places, store, self.model, log.add)
             for number, act in enumerate(self.acts):
                 log.add("asked", number)
                 act(actor)
@@ -171,6 +171,7 @@ class Script:
     def __init__(self, model):
         self.asked = []
         self.told = []
+        self.wrote = []
         self.models = [model]
         self.problems = []
 
@@ -180,6 +181,8 @@ class Script:
         elif record[0] == "told":
             self.told.append(place)
             self.models.append(record[2])
+        elif record[0] == "wrote":
+            self.wrote.append((place, record[1]))
         elif record[0] == "error":
             self.problems.append(record[3])
 
@@ -193,7 +196,21 @@ class Script:
         possible = self.models[done : done + 2]
         if len(self.asked) == done or self.asked[done] > place:
             possible = possible[:1]
+        if len(possible) > 1:
+            possible = [self._counted(place, found, model, done) for model in possible]
         return differences(possible, found, "", loose=self.models[: done + len(possible)])
+
+    def _counted(self, place, found, model, act):
+        """Return a model in which the address that a thread writes to during an act is as it may be found."""
+        counts = [(at, number) for at, number in self.wrote if self.asked[act] <= at]
+        if act < len(self.told) and not any(at <= self.told[act] for at, _ in counts):
+            return model
+        before = self.models[act]["addresses"].get(BUSY, {}).get("n", 0)
+        last = max([before, *(number for at, number in counts if at <= place)])
+        counted = found["addresses"].get(BUSY, {})
+        if counted.get("n") != counted.get("again") or counted.get("n") not in (last, last + 1):
+            return model
+        return {**model, "addresses": {**model["addresses"], BUSY: counted}}
 
 
 def differences(possible, found, where, loose=None):

@@ -12,7 +12,7 @@ from powercut_snapshots import Script, differences
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "posix_fallocate"), reason="the simulator knows Linux")
 
-IMAGES_EACH = 45
+IMAGES_EACH = 32
 SOAK = range(1000, 1010)
 # Found so often that a few images tell.
 COMMON = [
@@ -33,7 +33,7 @@ def test_what_was_told_is_there_and_what_was_not_is_whole_or_absent(scene):
 
 @pytest.mark.parametrize("rule", COMMON)
 def test_it_is_noticed_when_a_rule_is_taken_away(rule):
-    assert powercut_snapshots.rounds([SCENE_OF[rule]], [0], 25, rule).violations != []
+    assert powercut_snapshots.rounds([SCENE_OF[rule]], [0], 20, rule).violations != []
 
 
 @pytest.mark.soak
