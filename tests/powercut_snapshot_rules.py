@@ -187,12 +187,12 @@ for _name, _known in {
     _rule(_name, "restore")(COMMIT_RULES[_known])
 
 
-@_rule("the names in it are flushed", "restore")
+@_rule("the names in what is built are flushed", "restore")
 def _unflushed_names_inside():
     replace_everywhere(creation.build, _leave_out_inside(creation.build, Directory, "sync"))
 
 
-@_rule("the directory that it is built in is flushed", "restore")
+@_rule("the directory that something is built in is flushed", "restore")
 def _unflushed_stage():
     _replace(installation, sync_directory=_nothing)
 
@@ -205,12 +205,12 @@ def _unnoted():
     _replace(installation, write_durably=leave_none)
 
 
-@_rule("that note is flushed", "restore")
+@_rule("the note of a replacement is flushed", "restore")
 def _unflushed_note():
     _replace(installation, write_durably=_write_in_memory)
 
 
-@_rule("that one is flushed, too", "restore")
+@_rule("the note of any other installation is flushed", "restore")
 def _unflushed_installation():
     _replace(lifecycle, write_durably=_write_in_memory)
 
