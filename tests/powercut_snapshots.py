@@ -145,12 +145,11 @@ class Play(powercut.World):
     def _leftovers(self):
         """Return what nobody has cleared away, though all has been done again.
 
-        A note of where a snapshot lies elsewhere that did not get its name is in nobody's way.
+        In nobody's way are a note of where a snapshot lies elsewhere that did not get its name, and what a migration
+        was building: that goes with the next one that has something to do.
         """
-        left = []
-        for name in ("meta/pending", "meta/adoption"):
-            place = os.path.join(self.root, name)
-            left += [f"LEFT: {name}/{entry}" for entry in (os.listdir(place) if os.path.isdir(place) else ())]
+        pending = os.path.join(self.root, "meta", "pending")
+        left = [f"LEFT: pending {name}" for name in (os.listdir(pending) if os.path.isdir(pending) else ())]
         place = os.path.join(self.root, "snapshots")
         left += [
             f"LEFT: {name}"
