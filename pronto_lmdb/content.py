@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import stat
-from hashlib import sha256
+from hashlib import blake2b, sha256
 from mmap import ACCESS_READ, mmap
 
 from pronto_lmdb.errors import CorruptStoreError, SnapshotError
@@ -47,7 +47,9 @@ def write_content(descriptor: int, keystore: bytes, state: State, entries: Itera
         The size of the file and its SHA-256.
 
     """
-    header = Header(os.urandom(16), keystore, state.revision, genesis=True)
+    # The id of the journal follows from what it holds, so that the same content becomes the same bytes.
+    named = blake2b(keystore + state.revision.to_bytes(8, "big"), digest_size=16).digest()
+    header = Header(named, keystore, state.revision, genesis=True)
     digest, size, checksum = sha256(), 0, header.checksum()
     pieces = [header.encode()]
     for number, batch in enumerate(_batches(entries)):

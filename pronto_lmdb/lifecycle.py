@@ -165,6 +165,8 @@ class Lifecycle(Steps):
     def _finish(self, note: dict[str, Any]) -> None:
         if note["operation"] == "create":
             self._finish_creation(note["built"])
+            if "address" in note and self._registry.find(Address.parse(note["address"])) is None:
+                self._places.forget_unmade(note["address"])
         elif note["operation"] == "replace":
             if self.is_begun(note):
                 self.finish_replacing(note)
@@ -203,7 +205,7 @@ class Lifecycle(Steps):
         make_directory(os.path.dirname(place))
         built = f"{place}.new-{identity.id}"
         note = os.path.join(self._layout.pending, f"{identity.id}.json")
-        write_durably(note, json.dumps({"operation": "create", "built": built}))
+        write_durably(note, json.dumps({"operation": "create", "address": str(address), "built": built}))
         build(built, identity, state)
         sync_directory(os.path.dirname(place))
         write_durably(self._layout.place(address), self._layout.relative(place))

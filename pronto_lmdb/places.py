@@ -8,7 +8,7 @@ from contextlib import suppress
 from pronto_lmdb.address import Address
 from pronto_lmdb.data_files import DATA_FILE
 from pronto_lmdb.errors import AddressExistsError
-from pronto_lmdb.files import write_durably
+from pronto_lmdb.files import read_text, sync_directory, write_durably
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,9 +32,14 @@ class Places:
             write_durably(self._layout.place(Address.parse(address)), path)
 
     def forget(self, address: str) -> None:
-        """Remove the note of an address."""
-        with suppress(FileNotFoundError):
-            os.unlink(self._layout.place(Address.parse(address)))
+        """Remove the note of an address, durably: one that stays behind says that a directory is missing."""
+        _remove(self._layout.place(Address.parse(address)))
+
+    def forget_unmade(self, address: str) -> None:
+        """Remove the note of an address that was never made: there is nothing where it says."""
+        place = read_text(self._layout.place(Address.parse(address)))
+        if place is not None and not os.path.isdir(self._layout.absolute(place)):
+            self.forget(address)
 
     def remember_deleted(self, trash_id: str, path: str) -> None:
         """Note where a deleted address lies, if that is outside the root."""
@@ -42,9 +47,14 @@ class Places:
             write_durably(os.path.join(self._layout.trash, trash_id), path)
 
     def forget_deleted(self, trash_id: str) -> None:
-        """Remove the note of a deleted address."""
-        with suppress(FileNotFoundError, IsADirectoryError):
-            os.unlink(os.path.join(self._layout.trash, trash_id))
+        """Remove the note of a deleted address, durably."""
+        _remove(os.path.join(self._layout.trash, trash_id))
+
+
+def _remove(path: str) -> None:
+    with suppress(FileNotFoundError, IsADirectoryError):
+        os.unlink(path)
+        sync_directory(os.path.dirname(path))
 
 
 def refuse_occupied(path: str) -> None:

@@ -43,6 +43,8 @@ _FLUSHERS = 8
 # How many addresses a worker takes at once, and after how many of those that are not even read progress is told.
 _AT_ONCE = 16
 _TOLD_EACH = 1024
+# Behind the name of a data file: a second name for that of the snapshot before, on its way.
+_AGAIN = ".again"
 
 
 class Taker:
@@ -175,7 +177,7 @@ class Taker:
         return line
 
     def _copied(self, address: Address) -> Line | None:
-        """Write the data file of an address, or link it where its revision is known; ``None`` where there is none."""
+        """Write the data file of an address, shared where it has the same bytes; ``None`` where there is none."""
         path = self._layout.home(address)
         mark = fingerprint(path)  # before anything is read: a commit meanwhile only makes the next snapshot read again
         found = glimpse(path, str(address))
@@ -192,13 +194,12 @@ class Taker:
             except StaleEnvironment:
                 continue  # closed in between, to make room for others
 
-    def _linked(self, address: Address, mark: str, said: tuple[str, int, int] | None = None) -> Line | None:
+    def _linked(self, address: Address, mark: str) -> Line | None:
         """Give another name to the data file of the snapshot before, if that can be; return the line for it.
 
         Args:
-            address: whose.
+            address: whose: nothing was committed to it since.
             mark: the present fingerprint of its view.
-            said: id, revision and generation of the keystore, where it is not known that nothing was committed.
 
         """
         line = self._known.get(str(address))
@@ -207,8 +208,6 @@ class Taker:
         try:
             entry = Entry.decode(line[1], NAME)
         except SnapshotError:
-            return None
-        if said is not None and said != (entry.id, entry.revision, entry.generation):
             return None
         if not self._links.link(data_file(address), entry.bytes):
             return None
@@ -221,9 +220,6 @@ class Taker:
 
     def _settled(self, address: Address, found: Glimpse, mark: str) -> Line:
         identity, state = found.identity, found.state
-        line = self._linked(address, mark, (identity.id, state.revision, state.generation))
-        if line is not None:
-            return line
         revision = state.revision
         size, checksum = self._write(address, found)
         entry = Entry(
@@ -249,10 +245,25 @@ class Taker:
                 written = write_content(descriptor, bytes.fromhex(found.identity.id), found.state, found.entries)
             finally:
                 os.close(descriptor)
+            if not self._replaced(address, *written):
+                self._new.append(name)
         except OSError as error:
             raise translated(error, name) from error
-        self._new.append(name)
         return written
+
+    def _replaced(self, address: Address, size: int, checksum: str) -> bool:
+        """Put the data file of the snapshot before in the place of one with the same bytes; tell whether.
+
+        A revision does not tell: after a power cut an address may give one to another content once more.
+        """
+        _, known = self._known.get(str(address), ("", {}))
+        if self._links is None or (size, checksum) != (known.get("bytes"), known.get("checksum")):
+            return False
+        name = data_file(address)
+        if not self._links.link(name, size, name + _AGAIN):
+            return False
+        os.replace(f"{self._built}/{name}{_AGAIN}", f"{self._built}/{name}")
+        return True
 
     # -- the end -----------------------------------------------------------------------------------------------
 
@@ -293,17 +304,18 @@ class Links:
             self.close()
             raise translated(error, path) from error
 
-    def link(self, name: str, size: int | None) -> bool:
-        """Give a file the same name there; tell whether that was possible, and it is a file of this size."""
+    def link(self, name: str, size: int | None, new: str | None = None) -> bool:
+        """Give a file a name there, by default the same; tell whether that was possible, and it is of this size."""
         source, target = self._descriptors
+        new = name if new is None else new
         try:
-            os.link(name, name, src_dir_fd=source, dst_dir_fd=target, follow_symlinks=False)
+            os.link(name, new, src_dir_fd=source, dst_dir_fd=target, follow_symlinks=False)
         except OSError:
             return False  # another file system, or one without links, or too many of them
-        linked = os.stat(name, dir_fd=target, follow_symlinks=False)
+        linked = os.stat(new, dir_fd=target, follow_symlinks=False)
         if linked.st_size == size and stat.S_ISREG(linked.st_mode):
             return True
-        os.unlink(name, dir_fd=target)
+        os.unlink(new, dir_fd=target)
         return False
 
     def close(self) -> None:

@@ -148,6 +148,10 @@ class World:
         with open(self.traces) as file:
             return file.read()[-3000:]
 
+    def look(self, story, place, tree):
+        """Return what is wrong with an image, and what was found in it."""
+        return _look(self, story, place, tree)
+
     def remove_markers(self):
         """Lose the views while the system stays up: base and journal are then what memory says, flushed or not."""
         for directory, _, names in os.walk(self.root):
@@ -304,7 +308,7 @@ def _examiner(world, records, story, places, first, seed, writing):
             rng = random.Random(f"{seed} {number}")
             if number >= first:
                 tree = world.disk.image(rng)
-                wrong, found = _look(world, story, place, tree)
+                wrong, found = world.look(story, place, tree)
                 lives_on = found is not None and world.life < 3 and rng.random() < world.survival
                 answers.write(marshal.dumps((wrong, (tree, found) if lives_on and not wrong else None)))
                 answers.flush()
@@ -315,7 +319,6 @@ def _examiner(world, records, story, places, first, seed, writing):
 
 
 def _look(world, story, place, tree):
-    """Return what is wrong with an image, and what was found in it."""
     remove_tree(world.disk_path)
     write_tree(tree, world.disk_path, world.boot)
     signal.setitimer(signal.ITIMER_REAL, PATIENCE)

@@ -7,7 +7,8 @@ states in which the disk may be if the power fails there:
   not, in any of its versions since, and the size may be any that it had since.
 * What a failed flush should have covered stays uncertain for ever, later flushes notwithstanding: the system forgot it.
 * A directory holds the names that its last flush covered, and any subset of the later changes of names. A rename is one
-  change, also between two directories. A directory whose name is lost takes its content with it.
+  change, also between two directories; a link is one as well, and all names of a file show the same content. A
+  directory whose name is lost takes its content with it.
 * The view of a keystore (LMDB's files and the marker) is garbage. The registry is plain synced LMDB; it is taken as
   replaced at once and durably by each of its commits.
 """
@@ -187,7 +188,7 @@ class Disk:
     def __init__(self, path):
         self._by_inode = {}
         self._flushes = {}
-        self._brought = {}  # what -> the pending change that gave it its name
+        self._brought = {}  # directory and name -> the pending change that brought what has it
         self._pending = []
         self._place = 0
         self.root = self._load(path)
@@ -228,10 +229,15 @@ class Disk:
 
     def _on_new(self, directory, name, inode, kind):
         folder = self._by_inode.get(directory)
-        if not isinstance(folder, Folder) or name in VIEW:
-            return
-        made = self._by_inode[inode] = kind()
-        self._rename_in([(folder, name, made)], made)
+        self._by_inode.pop(inode, None)  # the number may have been that of something that is gone
+        if isinstance(folder, Folder) and name not in VIEW:
+            made = self._by_inode[inode] = kind()
+            self._bring([(folder, name, made)])
+
+    def _on_link(self, directory, name, inode):
+        folder, what = self._by_inode.get(directory), self._by_inode.get(inode)
+        if isinstance(folder, Folder) and isinstance(what, File):
+            self._bring([(folder, name, what)])
 
     def _on_write(self, inode, offset, data):
         self._change(inode, Change(self._place, "write", offset, data))
@@ -271,26 +277,25 @@ class Disk:
         what, before, after = (self._by_inode.get(number) for number in (inode, source, target))
         if what is None or before is None or after is None or new in VIEW:
             return
-        self._rename_in([(before, old, None), (after, new, what)], what)
+        self._bring([(before, old, None), (after, new, what)], self._brought.get((before, old)))
 
     def _on_remove(self, directory, name):
         folder = self._by_inode.get(directory)
         if isinstance(folder, Folder) and name in folder.names:
-            self._rename_in([(folder, name, None)], None)
+            self._bring([(folder, name, None)])
 
     def _on_registry(self, directory, data):
         folder = self._by_inode.get(directory)
         if isinstance(folder, Folder):
             folder.registry = data
 
-    def _rename_in(self, effects, what):
-        naming = Naming(self._place, effects, self._brought.get(what))
-        if what is not None:
-            self._brought[what] = naming
+    def _bring(self, effects, requires=None):
+        naming = Naming(self._place, effects, requires)
         self._pending.append(naming)
         for folder, name, named in effects:
             folder.pending.append(naming)
             _set(folder.names, name, named)
+            _set(self._brought, (folder, name), named and naming)
 
     def _settle(self, naming):
         """Bring one change of names to the disk for good, and what it cannot be without."""
@@ -302,11 +307,11 @@ class Disk:
             _set(folder.durable, name, named)
             for earlier in [other for other in folder.pending if other.place < naming.place]:
                 earlier.effects = [effect for effect in earlier.effects if effect[:2] != (folder, name)]
-        for folder, _, named in naming.effects:
+        for folder, name, _ in naming.effects:
             if naming in folder.pending:
                 folder.pending.remove(naming)
-            if self._brought.get(named) is naming:
-                del self._brought[named]
+            if self._brought.get((folder, name)) is naming:
+                del self._brought[folder, name]
         self._pending.remove(naming)
         naming.requires = None
 
@@ -318,7 +323,7 @@ class Disk:
         for naming in self._chosen(random):
             for folder, name, named in naming.effects:
                 _set(entries.setdefault(folder, dict(folder.durable)), name, named)
-        return self._tree(self.root, entries, random)
+        return self._tree(self.root, entries, random, {})
 
     def _chosen(self, random):
         if random.random() < 0.25:  # the order in which a file system with a journal brings names to the disk
@@ -333,10 +338,16 @@ class Disk:
                 naming = naming.requires
         return [naming for naming in self._pending if naming in wanted]
 
-    def _tree(self, folder, entries, random):
+    def _tree(self, folder, entries, random, drawn):
+        """Draw what a directory holds; a file with several names is drawn once."""
         tree = {}
         for name, named in entries.get(folder, folder.durable).items():
-            tree[name] = named.image(random) if isinstance(named, File) else self._tree(named, entries, random)
+            if isinstance(named, Folder):
+                tree[name] = self._tree(named, entries, random, drawn)
+                continue
+            if named not in drawn:
+                drawn[named] = named.image(random)
+            tree[name] = drawn[named]
         if folder.registry is not None:
             tree[DATA] = folder.registry
             tree[LOCKS[0]] = bytes(8192)

@@ -26,12 +26,14 @@ from fcntl import LOCK_EX, LOCK_UN, flock
 from threading import RLock, get_ident
 from types import SimpleNamespace
 
+import powercut_streams
+
 _LENGTH = struct.Struct("<I")
 _COUNTERS = 4096
 _COUNTER = struct.Struct("<I")
 _STEPS = (
     "open", "write", "pwrite", "ftruncate", "posix_fallocate", "fsync", "fdatasync",
-    "mkdir", "rmdir", "rename", "replace", "unlink", "remove",
+    "mkdir", "rmdir", "rename", "replace", "unlink", "remove", "link",
 )  # fmt: skip
 _REAL = SimpleNamespace(**{name: getattr(os, name) for name in (*_STEPS, "fstat", "stat", "lseek", "pread")})
 
@@ -178,6 +180,7 @@ class Observer:
             replacement = getattr(self, f"_{name}")
             replace_everywhere(getattr(_REAL, name), replacement)
             setattr(os, name, replacement)
+        powercut_streams.install(self._device)
 
     # -- failpoints --------------------------------------------------------------------------------------------
 
@@ -272,6 +275,7 @@ class Observer:
     # -- files -------------------------------------------------------------------------------------------------
 
     def _open(self, path, flags, mode=0o777, *, dir_fd=None):
+        assert flags & os.O_TMPFILE != os.O_TMPFILE, "the simulator of power cuts does not know O_TMPFILE: teach it"
         if not flags & (os.O_CREAT | os.O_TRUNC):
             return self._opened(_REAL.open(path, flags, mode, dir_fd=dir_fd))
         directory, name = self._parent(path, dir_fd)
@@ -456,6 +460,15 @@ class Observer:
         )
 
     _replace = _rename
+
+    def _link(self, src, dst, *, src_dir_fd=None, dst_dir_fd=None, follow_symlinks=True):
+        options = {"src_dir_fd": src_dir_fd, "dst_dir_fd": dst_dir_fd, "follow_symlinks": follow_symlinks}
+        directory, name = self._parent(dst, dst_dir_fd)
+        if directory is None or self._is_there(dst, dst_dir_fd) or not self._is_there(src, src_dir_fd):
+            return _REAL.link(src, dst, **options)
+        inode = _REAL.stat(src, dir_fd=src_dir_fd, follow_symlinks=False).st_ino
+        self._refuse_full(f"link {name}")
+        return self._step(f"link {name}", lambda: _REAL.link(src, dst, **options), ("link", directory, name, inode))
 
     def _unlink(self, path, *, dir_fd=None):
         return self._remove_name(path, dir_fd, _REAL.unlink)

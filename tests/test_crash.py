@@ -103,6 +103,21 @@ def test_create_at_another_place(root):
     )
 
 
+def test_what_is_left_of_a_killed_create_is_in_nobodys_way(root):
+    place = root.parent / "elsewhere" / "a"
+    for step in itertools.count():
+        for path in (root, place.parent):
+            shutil.rmtree(path, ignore_errors=True)
+        died = killed_at(step, lambda: work_in(root, lambda store: store.create("a", path=place)))
+        with pronto_lmdb.open(root) as store:
+            if not store.exists("a"):
+                assert died
+                store.create("a", path=place)
+            assert store.info("a").path == place
+        if not died:
+            return
+
+
 def fill(store):
     store["a"].update({"one": 1, "two": 2})
 

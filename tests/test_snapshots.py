@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import threading
 from datetime import UTC, datetime
 from time import monotonic, sleep, time_ns
@@ -203,13 +204,28 @@ def test_a_change_right_after_the_view_was_made_anew_is_seen(filled, root):
         assert store["copy"]["k"] == "new"
 
 
-def test_the_same_revision_in_a_view_made_anew_costs_a_link(filled, root):
+def test_the_same_content_in_a_view_made_anew_costs_a_link(filled, root):
     first = filled.backup()
     filled.close()
     (root / "addresses" / "bob.default" / "marker").unlink()
     with pronto_lmdb.open(root) as store:
         second = store.backup()
     assert os.path.samefile(first.path / "bob.default.journal", second.path / "bob.default.journal")
+
+
+def test_a_revision_that_was_used_before_a_power_cut_does_not_pass_for_what_it_was(store, root):
+    store["bob"]["k"] = "saved"
+    shutil.copytree(root / "addresses" / "bob.default", root.parent / "disk")
+    store["bob"]["k"] = "visible, but not flushed"
+    revision, _ = store["bob"].revision, store.backup()
+    store.close()
+    shutil.rmtree(root / "addresses" / "bob.default")
+    shutil.move(root.parent / "disk", root / "addresses" / "bob.default")
+    with pronto_lmdb.open(root) as store:
+        store["bob"]["k"] = "new"
+        assert store["bob"].revision == revision
+        store.restore(store.backup(), "bob", to="copy")
+        assert store["copy"]["k"] == "new"
 
 
 def test_where_nothing_can_be_linked_it_is_copied(filled, monkeypatch):
