@@ -30,7 +30,7 @@ _MOST = 500
 
 
 class Failed:
-    """The answer to all operations of a group that is visible, and not known to be durable.
+    """The answer to all operations of a group that is visible, or may become so, and is not known to be durable.
 
     Args:
         error: why.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import lmdb
 
-from pronto_lmdb.errors import ProntoError
+from pronto_lmdb.errors import ProntoError, StoreFullError
 from pronto_lmdb.journal_format import encode_frame
 from pronto_lmdb.journaled_commit import JournaledCommit
 
@@ -38,7 +38,7 @@ class GroupCommit(JournaledCommit):
         environment, home, timeout, interval: as for :class:`JournaledCommit`.
 
     Attributes:
-        published: whether the changes may be visible.
+        published: whether the changes may be visible, now or one day: they must not be made once more.
 
     """
 
@@ -121,4 +121,8 @@ class GroupCommit(JournaledCommit):
         for frame in self._frames:
             start += sum(map(len, frame))
             heads.append(start)
-        super()._take_back(*heads)
+        try:
+            super()._take_back(*heads)
+        except StoreFullError:
+            self.published = True  # a recovery may find what the disk does not forget
+            raise

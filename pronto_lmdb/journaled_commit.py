@@ -267,7 +267,7 @@ class JournaledCommit(Commit):
         except OSError as error:
             raise StoreFullError(
                 f"{self._environment.path}: the write failed, and the disk refuses to forget it: {error.strerror}.",
-                "It is not visible, but may appear after a power loss. Look at the system log.",
+                "It is not visible, but may appear after a crash or a power loss. Look at the system log.",
             ) from error
 
     def _checkpoint_after(self) -> None:

@@ -47,6 +47,21 @@ class _WithoutFlush:
             os.fsync(descriptor)
 
 
+def _with_os(module):
+    """Return what makes a durable file, with another module ``os`` for as long as it is made."""
+
+    @contextmanager
+    def durable_file(path, original=files.durable_file):
+        files.os = module
+        try:
+            with original(path) as file:
+                yield file
+        finally:
+            files.os = os
+
+    return durable_file
+
+
 def _write_in_memory(path, text):
     """Write a small file as a whole, but not to the disk."""
     with open(f"{path}.tmp", "w", encoding="utf-8") as file:
@@ -157,12 +172,12 @@ def _unflushed_elsewhere():
 
 @_rule("an archive is flushed before it gets its name", "elsewhere")
 def _unflushed_archive():
-    _replace(archive, os=_WithoutFlush(stat.S_ISREG))
+    _replace(archive, durable_file=_with_os(_WithoutFlush(stat.S_ISREG)))
 
 
 @_rule("the name of an archive is flushed", "elsewhere")
 def _unflushed_archive_name():
-    _replace(archive, sync_directory=_nothing)
+    _replace(archive, durable_file=_with_os(_WithoutFlush(stat.S_ISDIR)))
 
 
 @_rule("an export is flushed before it gets its name", "elsewhere")

@@ -284,6 +284,27 @@ def test_all_are_told_when_the_flush_of_their_group_fails(keystore: Keystore, mo
     assert keystore.increment("n") == 5
 
 
+def test_all_are_told_when_the_disk_does_not_forget_their_group(
+    keystore: Keystore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Were they only told that they could not be done again, they would not expect that a recovery finds them."""
+
+    def write_all(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    keystore["n"] = 0
+    with gathered(keystore, [lambda: keystore.increment("n")] * 4) as crowd:
+        monkeypatch.setattr("pronto_lmdb.journal.write_all", write_all)
+        monkeypatch.setattr(Commit, "_commit", _refuse)
+        attempts = counted(monkeypatch, GroupCommit, "attempt")
+    outcomes = crowd.join()
+    monkeypatch.undo()
+    assert [type(outcome) for outcome in outcomes] == [pronto_lmdb.StoreFullError] * 4
+    assert all("refuses to forget" in str(outcome) for outcome in outcomes)
+    assert len(attempts) == 4
+    assert keystore["n"] == 0
+
+
 def test_no_frame_of_a_refused_group_comes_back(root: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     """The first frame is written again, to the same byte; the second must not continue it."""
     with pronto_lmdb.open(root) as store:
