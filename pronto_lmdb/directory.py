@@ -67,9 +67,10 @@ class Directory:
         _all_open.discard(self)
         while self._held:
             os.close(self._held.pop())
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
+        # Given up first: other threads go on while it is being closed, and one of them may fork.
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)
 
     # -- who is inside -----------------------------------------------------------------------------------------
 

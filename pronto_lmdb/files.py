@@ -281,9 +281,10 @@ class FileLock:
 
     def close(self) -> None:
         """Close the descriptor; a lock held through it is gone with it."""
-        if self.descriptor >= 0:
-            os.close(self.descriptor)
-            self.descriptor = -1
+        # Given up first: other threads go on while it is being closed, and one of them may fork.
+        descriptor, self.descriptor = self.descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)
 
     def open(self) -> None:
         """Open the lock file.

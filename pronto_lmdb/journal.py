@@ -152,19 +152,18 @@ class Journal:
         """Close the file, once nobody is flushing it: nobody needs it any more. Idempotent."""
         self.closed = True
         with self._flushing:
-            if self._descriptor >= 0:
-                os.close(self._descriptor)
-                self._descriptor = -1
+            self.abandon()
 
     def __del__(self) -> None:
         # Ctrl-C may come before anybody else knows it.
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
+        self.abandon()
 
     def abandon(self) -> None:
         """Close a fork's copy; a flush in the parent may hold the lock of this object."""
-        os.close(self._descriptor)
-        self._descriptor = -1
+        # Given up first: other threads go on while it is being closed, and one of them may fork.
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)
 
     def reaches(self, end: int) -> bool:
         """Tell whether the file is as long as it must be for a frame that ends there.

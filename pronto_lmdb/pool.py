@@ -266,14 +266,14 @@ class Pool:
 
     def after_fork_in_child(self) -> None:
         """Begin empty. What was in use at the fork is left alone: closing it would harm the parent."""
-        for lock in self._passing_locks:
-            lock.close()
-        self._passing_locks.clear()
-        gate.reset()
-        abandon_all()
-        inherited = self._open
+        inherited, locks = self._open, self._passing_locks
         self._reset()
+        self._passing_locks = set()
+        gate.reset()
         flusher.reset()
+        for lock in locks:
+            lock.close()
+        abandon_all()
         self._inherited.update(inherited)
         for environment in inherited.values():
             self.keep(environment.abandon())

@@ -153,7 +153,8 @@ class Bustle:
         self.threads = [threading.Thread(target=self.repeat, args=(work,)) for work in works]
 
     def __enter__(self):
-        for name in ("read", "write", "view", "transact", "iterate", "compact", "recover", "move"):
+        # The child may have to do without the registry, so it creates nothing.
+        for name in ("idle", "read", "write", "view", "transact", "iterate", "compact", "recover", "move"):
             self.store[name].update({f"k{number}": number for number in range(50)})
         for thread in self.threads:
             thread.start()
@@ -236,6 +237,43 @@ def test_a_fork_at_any_moment_harms_nobody(store, rounds):
     assert len(bustle.rounds) == 8
     assert store["idle"]["count"] == rounds
     assert store.check(deep=True).problems == []
+
+
+@pytest.mark.parametrize("kind", ["journal", "lock"])
+def test_a_fork_while_a_thread_closes_a_file_forgets_what_was_open_all_the_same(store, tmp_path, monkeypatch, kind):
+    """The system has closed it, and the thread has not come back yet from there."""
+    store["a"]["key"] = 1
+    closing, forked = threading.Event(), threading.Event()
+
+    def close(descriptor, original=os.close):
+        original(descriptor)
+        if threading.current_thread() is thread:
+            closing.set()
+            forked.wait(60)
+
+    def work():
+        if kind == "journal":
+            journal.close()
+        else:
+            with pool.passing(tmp_path / "lock") as lock:
+                lock.acquire(1)
+
+    thread = threading.Thread(target=work)
+    with store["a"].view() as view:
+        (environment,) = [environment for environment in pool.environments() if environment.name == "a.default"]
+        journal = environment.journal
+        monkeypatch.setattr(os, "close", close)
+        thread.start()
+        closing.wait(60)
+        assert in_child(lambda: _expect(environment.abandoned and not pool.environments())) == 0
+        forked.set()
+        thread.join()
+        monkeypatch.undo()
+        assert view["key"] == 1
+
+
+def _expect(condition):
+    assert condition
 
 
 def test_a_child_of_a_killed_process_keeps_nobody_waiting(root, tmp_path, monkeypatch):
