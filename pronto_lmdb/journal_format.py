@@ -37,6 +37,8 @@ FRAME_MAGIC = 0x50464D31
 # magic, bytes of the payload, revision; then the checksum of that and of the payload.
 _FRAME = Struct(">IQQ")
 FRAME_OVERHEAD = _FRAME.size + _CHECKSUM.size
+# No payload is longer: a damaged length would lead to positions that no file has.
+_LONGEST = 2**48
 # What the payload begins with: status, level, generation, records that expire, namespaces with a default.
 _STATE = Struct(">BBIQI")
 _NO_LINK = bytes(16)
@@ -138,7 +140,7 @@ def head_of(stored: bytes) -> tuple[int, int, int] | None:
     if len(stored) < FRAME_OVERHEAD:
         return None
     magic, length, revision = _FRAME.unpack_from(stored)
-    if magic != FRAME_MAGIC:
+    if magic != FRAME_MAGIC or length > _LONGEST:
         return None
     return FRAME_OVERHEAD + length, revision, _CHECKSUM.unpack_from(stored, _FRAME.size)[0]
 

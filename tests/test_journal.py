@@ -19,7 +19,7 @@ from pronto_lmdb.directory import Directory
 from pronto_lmdb.errors import CorruptStoreError, FormatVersionError
 from pronto_lmdb.identity import State
 from pronto_lmdb.journal import Journal, journal_name
-from pronto_lmdb.journal_format import HEADER_SIZE, SPOILED_AT, Header, encode_frame, frames
+from pronto_lmdb.journal_format import HEADER_SIZE, SPOILED_AT, Header, encode_frame, frames, head_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -136,6 +136,13 @@ def test_a_length_that_cannot_be_is_a_torn_frame_and_no_allocation() -> None:
     start = commits[0][0].end
     content[start + 4 : start + 12] = b"\xff" * 8
     assert len(read(bytes(content), header)) == 1
+
+
+def test_the_head_of_a_frame_with_a_length_that_cannot_be_is_none() -> None:
+    content = journal_of(some_header(), some_commits(1))[HEADER_SIZE:]
+    assert head_of(content) is not None
+    for length in (2**48 + 1, 2**63 - 1, 2**64 - 1):
+        assert head_of(content[:4] + length.to_bytes(8, "big") + content[12:]) is None
 
 
 def test_frames_of_another_time_line_do_not_follow() -> None:
