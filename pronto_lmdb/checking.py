@@ -109,7 +109,7 @@ class Checker:
             AddressNotFoundError: if an address that is to be looked at is unknown.
 
         """
-        if os.path.isdir(self._layout.addresses):
+        if self._is_there():
             self._look_at_catalog()
             live = {*self._survey.live_directories(), *self._live}
             trash = {*self._survey.trashed_directories(), *self._trash}
@@ -120,10 +120,21 @@ class Checker:
                 self._doubt(self._unfinished)
                 self._look_at_root()
             self._settle_doubts()
-        elif self._only:
+        elif self._only and not self._problems:
             raise self._unknown(self._only[0])
         problems = sorted(self._problems, key=lambda problem: (str(problem.address or ""), problem.text))
         return Report(ok=not problems, problems=problems)
+
+    def _is_there(self) -> bool:
+        """Tell whether there is a store; one that cannot be looked at is not taken for none."""
+        try:
+            os.scandir(self._layout.addresses).close()
+        except FileNotFoundError:
+            return False
+        except OSError as error:
+            self._complain(None, f"{self._layout.addresses} cannot be looked at: {error.strerror}")
+            return False
+        return True
 
     def owner_of(self, path: str) -> Address | None:
         """Return whose a directory is, as far as the catalog knows."""

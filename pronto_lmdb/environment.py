@@ -205,7 +205,8 @@ class Environment(GrowingMap):
             return True
         if os.path.exists(lock_file) and not is_on_readonly_file_system(self._place):
             raise ReadOnlyError(
-                f"{lock_file} cannot be written, as reading beside a writer needs.", "Check its owner and permissions."
+                f"{self.path}/{LOCK_TABLE} cannot be written, as reading beside a writer needs.",
+                "Check its owner and permissions.",
             )
         return False
 

@@ -12,7 +12,6 @@ import random
 import shutil
 import sys
 from pathlib import Path
-from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import lmdb
@@ -275,7 +274,7 @@ def play(stage: Stage, seed: int) -> None:
     done = []
     for _ in range(chance.randint(2, 3) if several else 1):
         target = chance.choice(targets)
-        if chance.random() < 0.05:
+        if chance.random() < 0.05 and not any(what.startswith("unsettled") for what in done):  # once: names are fixed
             done.append(muddle(chance, stage))
         elif target.is_file():
             done.append(f"{target.relative_to(stage.root)} {harm(chance, targets, target)}")
@@ -374,10 +373,7 @@ def main(directory: str, first: str, count: str) -> None:
     current = os.open(place / "case", os.O_WRONLY | os.O_CREAT)
     for seed in range(int(first), int(first) + int(count)):
         os.pwrite(current, f"{seed:12}".encode(), 0)
-        begin = monotonic()
         play(stage, seed)
-        if os.environ.get("FUZZ_TIMES") and monotonic() - begin > 0.5:
-            print(seed, round(monotonic() - begin, 2), flush=True)
 
 
 if __name__ == "__main__":

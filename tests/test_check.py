@@ -847,3 +847,12 @@ def test_an_address_written_by_another_process_is_fine(
         """
     in_another_process(program, root)
     assert store.check(deep=True) == FINE
+
+
+def test_a_store_that_cannot_be_looked_at_is_not_taken_for_none(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_text("")
+    with pronto_lmdb.open(file) as store:
+        report = store.check()
+    assert not report.ok
+    assert "cannot be looked at" in str(report.problems[0])

@@ -274,3 +274,9 @@ def test_long_work_shows_a_bar_on_a_terminal_and_clears_it(filled, pronto, monke
     assert shown.partition("100%")[2].startswith("  taking a snapshot\r\x1b[K")
     assert "[#" not in pronto("backup").err
     assert "[#" not in pronto("backup", "-q", typed="").err
+
+
+def test_both_spellings_of_help_mean_the_group(ok):
+    assert ok("backup", "-h").text == ok("backup", "--help").text
+    assert ok("backup", "create", "-h").text == ok("backup", "create", "--help").text
+    assert ok("backup", "-h").text != ok("backup", "create", "-h").text

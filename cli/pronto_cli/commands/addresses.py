@@ -47,7 +47,9 @@ def _create(
         str | None,
         typer.Option("--durability", metavar="LEVEL", help="full, normal or off; see `address durability`."),
     ] = None,
-    max_bytes: Annotated[str | None, typer.Option("--max-bytes", metavar="N", help="Quota of the data file.")] = None,
+    max_bytes: Annotated[
+        str | None, typer.Option("--max-bytes", metavar="N", help="Quota of the data file: at least 65536.")
+    ] = None,
     label: Annotated[
         list[str] | None, typer.Option("--label", metavar="NAME=TEXT", help="Text by name; may be repeated.")
     ] = None,

@@ -33,7 +33,7 @@ class BackupGroup(Group):
         return super().parse_args(ctx, self._named(ctx, args))
 
     def _named(self, ctx: Any, args: list[str]) -> list[str]:
-        if "--help" in args and not any(word in self.commands for word in args):
+        if not {"--help", "-h"}.isdisjoint(args) and not any(word in self.commands for word in args):
             return args
         if self._first_word(ctx, args) in self.commands:
             return args
