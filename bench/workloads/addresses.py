@@ -255,19 +255,23 @@ def _list(run: Run, name: str, addresses: Estate, size: int) -> None:
 
 
 def _touch(run: Run, name: str, directory: str, size: int) -> None:
-    """Touch addresses in a process that has opened none of them: the median of ten parts, and its memory."""
+    """Touch addresses in a process that has opened none of them: the median of ten parts, and its memory.
+
+    Then another process touches the same ones, whose files the system has read a moment ago.
+    """
     chosen = Random(run.seed).sample(range(size), min(size, TOUCHES))
-    visitor = Visitor(name, directory, [address(number) for number in chosen])
-    # A process that nobody used before: what others left in its memory would count.
-    with Agents() as agents:
-        outcome = agents.run([visitor], 0)[0]
-    part = len(chosen) // BLOCKS
-    timings = []
-    for first in range(0, len(chosen), part):
-        latencies = outcome.latencies[first : first + part]
-        timings.append(Timing(latencies, sum(latencies) / 1e9, len(latencies)))
     parameters = {"addresses": size}
-    run.record(latency_row(NAME, "first touch", name, timings, parameters))
+    for case in ("first touch", "first touch, once more"):
+        visitor = Visitor(name, directory, [address(number) for number in chosen])
+        # A process that nobody used before: what others left in its memory would count.
+        with Agents() as agents:
+            outcome = agents.run([visitor], 0)[0]
+        part = len(chosen) // BLOCKS
+        timings = []
+        for first in range(0, len(chosen), part):
+            latencies = outcome.latencies[first : first + part]
+            timings.append(Timing(latencies, sum(latencies) / 1e9, len(latencies)))
+        run.record(latency_row(NAME, case, name, timings, parameters))
     for figure, case in {"total": "memory after touching", "grown": f"memory growth after {_WARM} touches"}.items():
         note = f"{len(chosen):,} addresses touched"
         run.record(figure_row(NAME, case, name, "MB", [outcome.figures[figure]], parameters, note=note))
