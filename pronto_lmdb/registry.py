@@ -38,6 +38,8 @@ _SETTING = b"\0config:"
 _FLOOR = b"\0floor:"
 _TRASH = b"\0trash:"
 _TRASH_END = b"\0trash;"
+# What the name of no file has, or what stands for bytes that are no text.
+_IN_NO_NAME = frozenset("\0/\ufffd")
 
 
 class Placed:
@@ -162,11 +164,14 @@ class Registry:
         try:
             fields = unpackb(stored)
             path = self._layout.absolute(fields.pop("path"))
+            if "\0" in path:
+                raise self._damaged()
             return Placed(Identity(**fields), path)
         except (ValueError, TypeError, KeyError, AttributeError):
-            raise CorruptStoreError(
-                f"{self._layout.registry} holds a damaged entry.", "Rebuild the registry."
-            ) from None
+            raise self._damaged() from None
+
+    def _damaged(self) -> CorruptStoreError:
+        return CorruptStoreError(f"{self._layout.registry} holds a damaged entry.", "Rebuild the registry.")
 
     # -- revisions that were used up ---------------------------------------------------------------------------
 
@@ -203,8 +208,10 @@ class Registry:
         rows = self._read(stored, [])
         trashed = []
         for key, value in rows:
-            placed = self._decode(value)
-            trashed.append(Trashed(key[len(_TRASH) :].decode(), placed.identity, placed.path))
+            placed, trash_id = self._decode(value), key[len(_TRASH) :].decode(errors="replace")
+            if not _IN_NO_NAME.isdisjoint(trash_id):
+                raise self._damaged()  # it would be no name of a file, or lead elsewhere
+            trashed.append(Trashed(trash_id, placed.identity, placed.path))
         return trashed
 
     def put_trash_in(self, commit: Commit, trashed: Trashed) -> None:

@@ -635,6 +635,21 @@ def test_a_damaged_entry_of_the_registry_is_reported(root: Path) -> None:
     assert problem == Problem(None, f"the registry: {root}/meta/registry holds a damaged entry.")
 
 
+@pytest.mark.parametrize("name", [b"1\0x", b"../1", b"\xff"])
+def test_a_deleted_address_whose_name_is_that_of_no_file_is_a_damaged_entry(root: Path, name: bytes) -> None:
+    with pronto_lmdb.open(root) as store:
+        store["a"]["k"] = 1
+        store.delete("a")
+    with lmdb.open(str(root / "meta" / "registry"), readonly=True) as registry, registry.begin() as txn:
+        cursor = txn.cursor()
+        assert cursor.set_range(b"\0trash:")
+        entry = bytes(cursor.value())
+    edit_registry(root, {b"\0trash:" + name: entry})
+    assert "holds a damaged entry" in str(checked(root))
+    with pronto_lmdb.open(root) as store, pytest.raises(pronto_lmdb.CorruptStoreError):
+        store.undelete("a")
+
+
 def test_an_operation_that_cannot_be_finished_is_reported(root: Path) -> None:
     with pronto_lmdb.open(root) as store:
         store["a"]["k"] = 1
