@@ -235,6 +235,8 @@ class State:
         state = cls.decode(txn.get(STATE), place)
         if state.journal and state.transaction != transaction:
             state.revision += transaction - state.transaction
+            if state.revision < 0:  # the file of another time, or of another keystore
+                raise CorruptStoreError(f"{place} holds no valid state.", "Restore it from a snapshot.")
             state.transaction = transaction
             state.located = state.level == OFF
         return state

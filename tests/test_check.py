@@ -871,3 +871,19 @@ def test_a_store_that_cannot_be_looked_at_is_not_taken_for_none(tmp_path: Path) 
         report = store.check()
     assert not report.ok
     assert "cannot be looked at" in str(report.problems[0])
+
+
+def test_a_view_that_counts_fewer_commits_than_its_state_was_stored_after_is_made_anew(root: Path) -> None:
+    """As when a file of LMDB is put in the place of another one; its revision would be below zero."""
+
+    def ahead(state: State) -> None:
+        state.transaction += 1_000
+
+    with pronto_lmdb.open(root) as store:
+        store["a"]["k"] = 1
+    tamper(root, {}, change=ahead)
+    with pronto_lmdb.open(root) as store:
+        assert store["a"]["k"] == 1
+        store["a"]["k"] = 2
+        assert store["a"].entry("k").revision == 2
+        assert store.check(deep=True).ok
