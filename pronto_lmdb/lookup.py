@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 # What is in every note of a replacement.
 _REPLACE = '"replace"'
 _PAUSE = 1e-3
+# How often an address is looked for, with nobody replacing it in between, before it is not there.
+_LOOKS = 3
 _PATIENCE = 10.0
 
 
@@ -42,17 +44,17 @@ class Lookup:
         It lies in its usual place, or where a small file says; the registry is not needed to find it. While it is being
         replaced, there is nothing in its place for an instant: that is waited for.
         """
-        home = self._found(address)
-        deadline = 0.0
-        while home is None:
-            waits = self._is_being_replaced(address)
-            home = self._found(address)  # once more in any case: the replacement may just have ended
-            if not waits:
-                break
-            deadline = deadline or monotonic() + _PATIENCE
-            if monotonic() >= deadline:
-                break
-            sleep(_PAUSE)
+        home, misses, deadline = self._found(address), 1, 0.0
+        while home is None and misses < _LOOKS:
+            if self._is_being_replaced(address):
+                deadline = deadline or monotonic() + _PATIENCE
+                if monotonic() >= deadline:
+                    break
+                sleep(_PAUSE)
+                misses = 0
+            # Once more in any case: the replacement may just have ended, and the next one have begun.
+            home = self._found(address)
+            misses += 1
         return home
 
     def _found(self, address: Address) -> Home | None:

@@ -11,6 +11,7 @@ import pytest
 from children import in_children
 
 import pronto_lmdb
+from pronto_lmdb.lookup import Lookup
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 
@@ -244,3 +245,12 @@ def test_nothing_has_its_name_before_it_is_on_the_disk(store, tmp_path, verb):
     assert recorder.early == []
     assert recorder.renames > 0 or verb == "prune"
     assert [path for path in recorder.unnamed.values() if os.path.exists(path)] == []
+
+
+def test_an_address_that_is_replaced_again_and_again_is_looked_for_until_it_is_there(root, monkeypatch):
+    """Each look falls into the gap of another replacement, and between them nobody replaces anything."""
+    with pronto_lmdb.open(root) as store:
+        store["a"]["k"] = 1
+        gaps = iter([None, None])
+        monkeypatch.setattr(Lookup, "_found", lambda *found, original=Lookup._found: next(gaps, original(*found)))
+        assert store["a"]["k"] == 1
