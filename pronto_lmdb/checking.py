@@ -18,7 +18,6 @@ from pronto_lmdb.address import Address
 from pronto_lmdb.data_files import identify
 from pronto_lmdb.environment import StaleEnvironment
 from pronto_lmdb.errors import (
-    AddressNotFoundError,
     CorruptStoreError,
     InvalidAddressError,
     LockTimeoutError,
@@ -28,6 +27,7 @@ from pronto_lmdb.files import read_text
 from pronto_lmdb.identity import DELETED, LIVE
 from pronto_lmdb.inspection import damaged_files, inspect, torn_files
 from pronto_lmdb.journaled import is_journaled
+from pronto_lmdb.lookup import address_not_found
 from pronto_lmdb.pool import pool
 from pronto_lmdb.registry import Placed
 from pronto_lmdb.results import Problem, Report
@@ -121,7 +121,7 @@ class Checker:
                 self._look_at_root()
             self._settle_doubts()
         elif self._only and not self._problems:
-            raise self._unknown(self._only[0])
+            raise address_not_found(self._only[0])
         problems = sorted(self._problems, key=lambda problem: (str(problem.address or ""), problem.text))
         return Report(ok=not problems, problems=problems)
 
@@ -158,12 +158,9 @@ class Checker:
             paths = {path for path in live if self._live.get(path) == address}
             paths |= live & {self._layout.home(address), self._layout.absolute(place or "")}
             if not paths:
-                raise self._unknown(address)
+                raise address_not_found(address)
             chosen |= paths
         return chosen
-
-    def _unknown(self, address: Address) -> AddressNotFoundError:
-        return AddressNotFoundError(f"There is no address {address}.", "`pronto addresses` lists those that exist.")
 
     def _look_at_root(self) -> None:
         if os.path.isdir(self._layout.lifecycle_lock):

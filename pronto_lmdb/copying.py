@@ -6,8 +6,9 @@ from functools import partial
 from itertools import takewhile
 
 from pronto_lmdb.environment import StaleEnvironment
-from pronto_lmdb.errors import AddressExistsError, AddressNotFoundError
+from pronto_lmdb.errors import AddressExistsError
 from pronto_lmdb.identity import Identity, State
+from pronto_lmdb.lookup import address_not_found
 from pronto_lmdb.record import EXPIRY, FIRST_USER_KEY, IDENTITY, STATE, expired_key
 
 TYPE_CHECKING = False
@@ -40,7 +41,7 @@ def copy_address(
 
     """
     if lookup.find(source) is None:
-        raise _absent(source)
+        raise address_not_found(source)
     if source == target:
         raise AddressExistsError(f"{target} would be a copy of itself.", "Choose another name.")
     if not overwrite:
@@ -53,15 +54,11 @@ def _built(lookup: Lookup, stage: Stage, source: Address, target: Address, prefi
     while True:
         home = lookup.find(source)
         if home is None:
-            raise _absent(source)
+            raise address_not_found(source)
         try:
             return home.environment.read(partial(_copied, stage, target, prefix))
         except StaleEnvironment:
             continue  # closed in between, to make room for others
-
-
-def _absent(source: Address) -> AddressNotFoundError:
-    return AddressNotFoundError(f"There is no address {source}.", "`pronto addresses` lists those that exist.")
 
 
 def _copied(stage: Stage, target: Address, prefix: bytes, txn: lmdb.Transaction[bytes]) -> Built:

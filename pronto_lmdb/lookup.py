@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from time import monotonic, sleep
 
-from pronto_lmdb.errors import CorruptStoreError, LockTimeoutError, ReadOnlyError
+from pronto_lmdb.errors import AddressNotFoundError, CorruptStoreError, LockTimeoutError, ReadOnlyError
 from pronto_lmdb.files import read_text
 from pronto_lmdb.pool import ForeignHomeError, pool
 from pronto_lmdb.translation import translated
@@ -120,3 +120,8 @@ class Lookup:
             return False
         except OSError as error:
             raise translated(error, self._layout.root) from error
+
+
+def address_not_found(address: Address) -> AddressNotFoundError:
+    """Return the error for an address that does not exist."""
+    return AddressNotFoundError(f"There is no address {address}.", "`pronto addresses` lists those that exist.")

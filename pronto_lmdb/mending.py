@@ -23,7 +23,7 @@ from pronto_lmdb.files import move
 from pronto_lmdb.forks import gate
 from pronto_lmdb.identity import DELETED, LIVE, OFF, Identity, State
 from pronto_lmdb.inspection import deep_problems
-from pronto_lmdb.journal import PREFIX
+from pronto_lmdb.journal import PREFIX, journal_name
 from pronto_lmdb.journal_format import Header, frames
 from pronto_lmdb.journaled import JournaledEnvironment
 from pronto_lmdb.journaled_commit import JournaledCommit
@@ -42,6 +42,7 @@ from pronto_lmdb.record import (
 from pronto_lmdb.recovery import REBUILD, TORN, content_of, header_behind, last_frame_behind, open_base, recover, replay
 from pronto_lmdb.reindex import reindex
 from pronto_lmdb.salvage import DamagedFile
+from pronto_lmdb.steps import no_delay
 from pronto_lmdb.translation import translated
 
 TYPE_CHECKING = False
@@ -162,7 +163,7 @@ class Mending:
             handle, base = open_base(directory, os.path.join(scratch, "copy"))
             try:
                 header = header_behind(directory, base)
-                last, _ = replay(handle, content_of(directory, _name(header)), header)
+                last, _ = replay(handle, content_of(directory, journal_name(header.journal)), header)
                 with handle.begin() as txn:
                     Identity.decode(txn.get(IDENTITY), self._path)
                 return last or base
@@ -276,11 +277,7 @@ def begin(path: str, owner: int, timeout: float) -> JournaledCommit:
     """Begin to write to a keystore, whoever it belongs to and whatever its status."""
     while True:
         with suppress(StaleEnvironment):
-            return JournaledCommit(opened(path, owner), None, timeout, lambda: 0.0)
-
-
-def _name(header: Header) -> str:
-    return PREFIX + header.journal.hex()
+            return JournaledCommit(opened(path, owner), None, timeout, no_delay)
 
 
 def _view(directory: Directory) -> State | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pronto_lmdb.combining import run
 from pronto_lmdb.identity import LEVELS, Identity
 from pronto_lmdb.record import (
     EXPIRY,
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pronto_lmdb.commit import Commit
+    from pronto_lmdb.journaled_commit import JournaledCommit
 
 
 class Reindexing:
@@ -95,7 +97,7 @@ class Reindexing:
         commit.put(IDENTITY, identity.changed(durability=level).encode())
 
 
-def reindex(commit: Commit, keep: Callable[[list[tuple[bytes, bytes]]], None]) -> int:
+def reindex(commit: JournaledCommit, keep: Callable[[list[tuple[bytes, bytes]]], None]) -> int:
     """Make index and counters fit the records, and commit that.
 
     Args:
@@ -109,13 +111,12 @@ def reindex(commit: Commit, keep: Callable[[list[tuple[bytes, bytes]]], None]) -
         FormatVersionError: if a newer release wrote a record; nothing is changed then.
 
     """
-    try:
+
+    def apply(commit: Commit) -> int:
         found = Reindexing(commit)
         if found.unreadable:
             keep(found.unreadable)
         found.apply()
-    except BaseException:
-        commit.abort()
-        raise
-    commit.commit()
-    return found.changes
+        return found.changes
+
+    return run(commit, apply)

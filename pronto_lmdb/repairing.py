@@ -10,6 +10,7 @@ from contextlib import suppress
 from pronto_lmdb import clock
 from pronto_lmdb.address import Address
 from pronto_lmdb.attic import Attic
+from pronto_lmdb.combining import run
 from pronto_lmdb.errors import CorruptStoreError, InvalidAddressError, ProntoError
 from pronto_lmdb.files import move, read_text
 from pronto_lmdb.identity import DELETED, LIVE, Identity
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pronto_lmdb.checking import Checker
+    from pronto_lmdb.commit import Commit
     from pronto_lmdb.layout import Layout
     from pronto_lmdb.lifecycle import Lifecycle
     from pronto_lmdb.registry import Registry
@@ -187,16 +189,13 @@ class Repairing:
             self.done.append(Problem(Address.parse(identity.address), f"{path} is a deleted address now"))
 
     def _inscribe(self, path: str, identity: Identity, status: int, revision: int) -> None:
-        commit = begin(path, self._owner, self._timeout)
-        try:
+        def inscribe(commit: Commit) -> None:
             commit.state.status = status
             commit.state.generation += 1
             commit.state.revision = max(commit.state.revision, revision)
             commit.put(IDENTITY, identity.encode())
-        except BaseException:
-            commit.abort()
-            raise
-        commit.commit()
+
+        run(begin(path, self._owner, self._timeout), inscribe)
 
     # -- permissions -------------------------------------------------------------------------------------------
 

@@ -6,12 +6,14 @@ import json
 import os
 from contextlib import contextmanager, suppress
 
+from pronto_lmdb.combining import run
 from pronto_lmdb.environment import StaleEnvironment
-from pronto_lmdb.errors import AddressExistsError, AddressNotFoundError, CorruptStoreError, StoreFullError
+from pronto_lmdb.errors import AddressExistsError, CorruptStoreError, StoreFullError
 from pronto_lmdb.files import move, write_durably
 from pronto_lmdb.identity import OFF, Identity, State
 from pronto_lmdb.journaled import JournaledEnvironment
 from pronto_lmdb.journaled_commit import JournaledCommit
+from pronto_lmdb.lookup import address_not_found
 from pronto_lmdb.pool import pool
 from pronto_lmdb.record import IDENTITY
 from pronto_lmdb.registry import Placed, Registry
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from pronto_lmdb.address import Address
+    from pronto_lmdb.commit import Commit
     from pronto_lmdb.layout import Layout
     from pronto_lmdb.lookup import Lookup
 
@@ -53,7 +56,7 @@ class Steps:
     def _existing(self, address: Address) -> Placed:
         home = self._lookup.find(address)
         if home is None:
-            raise AddressNotFoundError(f"There is no address {address}.", "`pronto addresses` lists those that exist.")
+            raise address_not_found(address)
         return Placed(home.identity, home.environment.path)
 
     def _refuse_taken(self, address: Address) -> None:
@@ -102,34 +105,32 @@ class Steps:
 
     def _reinscribe(self, note: dict[str, Any], identity: Identity, *, status: int, floor: int = 0) -> State:
         """Write a new identity and status: whoever has the environment open notices before its next use."""
-        commit = self._begin_soon(note)
-        try:
+
+        def inscribe(_: Commit) -> State:
             state = commit.state
             state.status = status
             state.generation += 1
             state.revision = max(state.revision, floor)
             commit.stays = False
             commit.put(IDENTITY, identity.encode())
-        except BaseException:
-            commit.abort()
-            raise
-        commit.commit()
-        return state
+            return state
+
+        commit = self._begin_soon(note)
+        return run(commit, inscribe)
 
     def _change_identity(
         self, note: dict[str, Any], prepare: Callable[[JournaledCommit], None], **changes: Any
     ) -> None:
         """Change what an address says of how it is kept, in one commit; whoever has it open notices."""
-        commit = self._begin_soon(note)
-        try:
+
+        def change(_: Commit) -> None:
             prepare(commit)
             commit.state.generation += 1
             identity = Identity.decode(commit.get(IDENTITY), note["source"])
             commit.put(IDENTITY, identity.changed(**changes).encode())
-        except BaseException:
-            commit.abort()
-            raise
-        commit.commit()
+
+        commit = self._begin_soon(note)
+        run(commit, change)
 
     def _begin(self, note: dict[str, Any]) -> JournaledCommit:
         return self._begun(note, self._timeout)

@@ -14,10 +14,11 @@ from functools import partial
 
 from pronto_lmdb.content import write_content
 from pronto_lmdb.environment import StaleEnvironment
-from pronto_lmdb.errors import AddressNotFoundError, FormatVersionError, SnapshotError
+from pronto_lmdb.errors import FormatVersionError, SnapshotError
 from pronto_lmdb.files import PRIVATE_DIRECTORY, PRIVATE_FILE, sync_directory
 from pronto_lmdb.fingerprint import fingerprint, is_same, is_untouched
 from pronto_lmdb.glimpse import Glimpse, glimpse
+from pronto_lmdb.lookup import address_not_found
 from pronto_lmdb.manifest import NAME, Entry, Manifest, data_file
 from pronto_lmdb.record import STATE
 from pronto_lmdb.snapshots import read_manifest
@@ -173,7 +174,7 @@ class Taker:
     def _taken(self, address: Address, *, named: bool) -> Line | None:
         line = self._copied(address)
         if line is None and named:
-            raise AddressNotFoundError(f"There is no address {address}.", "`pronto addresses` lists those that exist.")
+            raise address_not_found(address)
         return line
 
     def _copied(self, address: Address) -> Line | None:
