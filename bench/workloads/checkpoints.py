@@ -56,7 +56,7 @@ CASES = {
 SMALLEST_LIMIT = 1024 * 1024
 FILLS = 2.5
 # A turn ends early after as many times the seconds that several agents share one.
-_LONGEST = 20
+_LONGEST = 10
 _LOAD = 500
 # Puts between two looks at the journal: fewer than fill the smallest one.
 _GLANCE = 20

@@ -13,6 +13,7 @@ from bench.harness import rotated
 from bench.measure import Timing, settle
 from bench.results import rate_row
 from bench.stand import WrongAnswer
+from bench.workloads.fleet import rounds
 from bench.workloads.startup import Shell
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 NAME = "json lines"
 IMPORT, EXPORT, BATCH = "import", "export", "batch"
-ROWS = 200_000
+ROWS = {"quick": 60_000, "complete": 200_000}
 
 # What one would write by hand, with the same work done: every key and value checked, one flush for a megabyte.
 _BY_HAND = """
@@ -51,11 +52,11 @@ def run(run: Run) -> None:
         if not shell.pronto:
             run.note(NAME, "the command `pronto` is not installed")
             return
-        rows = min(ROWS, run.scale.records * 10)
+        rows = ROWS.get(run.scale.name, 1_000)
         work = _Work(shell, directory, rows)
         work.write(Random(run.seed))
         timings: dict[tuple[str, str], list[Timing]] = {}
-        for number in range(run.scale.rounds):
+        for number in range(rounds(run)):
             for contender in rotated(["pronto-full", "raw-full"], number):
                 for case, task in work.tasks(contender, number).items():
                     settle()

@@ -74,7 +74,8 @@ def run(run: Run) -> None:
     """Measure gets and puts, alone and beside the writers."""
     chosen = PAIRS if run.scale.complete else {name: PAIRS[name] for name in QUICK}
     _measure(run, "get", Reader, chosen)
-    _measure(run, "put", Writer, {name: beside for name, beside in chosen.items() if name != "memory-none"})
+    if run.scale.complete:
+        _measure(run, "put", Writer, {name: beside for name, beside in chosen.items() if name != "memory-none"})
 
 
 def _measure(run: Run, verb: str, agent: type[Reader] | type[Writer], pairs: dict[str, str]) -> None:

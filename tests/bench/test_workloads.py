@@ -81,7 +81,7 @@ def test_lines_go_in_and_out_through_processes(tiny_run, tmp_path):
         ("import", "pronto-full"), ("export", "pronto-full"), ("batch", "pronto-full"),
         ("import", "raw-full"), ("export", "raw-full"),
     }  # fmt: skip
-    assert all(row.figure > 0 and row.parameters == {"rows": 2000} for row in run.rows)
+    assert all(row.figure > 0 and row.parameters == {"rows": 1000} for row in run.rows)
     assert list(tmp_path.iterdir()) == []
 
 
