@@ -21,6 +21,7 @@ _COLUMNS = 3
 _COLOURS = {
     "pronto": "#c0392b",
     "raw": "#2c3e50",
+    "bare": "#95a5a6",
     "legacy": "#e67e22",
     "sqlite": "#2980b9",
     "diskcache": "#8e44ad",

@@ -51,8 +51,8 @@ class Scale:
     complete: bool
 
 
-# Families of contenders: Pronto, the ceiling, SQLite, the old design, and no engine at all.
-ESSENTIAL = frozenset(["pronto", "raw", "sqlite", "legacy", "memory"])
+# Families of contenders: Pronto, the ceiling, its commit path by hand, SQLite, the old design, and no engine at all.
+ESSENTIAL = frozenset(["pronto", "raw", "bare", "sqlite", "legacy", "memory"])
 QUICK = Scale("quick", 4, 10_000, 4_000, 100, 1_000, 0.3, complete=False)
 COMPLETE = Scale("complete", 7, 20_000, 8_000, 200, 1_000, 0.5, complete=True)
 

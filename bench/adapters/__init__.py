@@ -98,6 +98,7 @@ class Contender:
         ordered: whether scans come in the order of keys.
         seeks: whether a scan can begin at any key.
         distant: whether each read asks another thread or process.
+        yardstick: whether it is no engine but a measure, which takes part only where it is asked for by name.
         available: module and function that says why it cannot take part although its package is installed.
 
     """
@@ -109,6 +110,7 @@ class Contender:
     ordered: bool = True
     seeks: bool = True
     distant: bool = False
+    yardstick: bool = False
     available: str = field(default="", repr=False)
 
     def make(self) -> Adapter:
@@ -148,6 +150,10 @@ CONTENDERS: dict[str, Contender] = {
             for level in ("full", "normal", "off")
         ),
         *_both("raw", "raw:RawAdapter", relaxed="off"),
+        *(
+            Contender(f"bare-{level}", "bench.adapters.bare:BareAdapter", level, yardstick=True)
+            for level in ("full", "normal", "off")
+        ),
         *_both("legacy", "legacy:LegacyAdapter"),
         *_both("sqlite", "sqlite:SqliteAdapter"),
         *_both("diskcache", "diskcache:DiskcacheAdapter", "diskcache", seeks=False),
@@ -177,5 +183,9 @@ CONTENDERS: dict[str, Contender] = {
 
 
 def at(*durabilities: str) -> list[str]:
-    """Return the names of the contenders at some durabilities."""
-    return [name for name, contender in CONTENDERS.items() if contender.durability in durabilities]
+    """Return the names of the contenders at some durabilities, without the yardsticks."""
+    return [
+        name
+        for name, contender in CONTENDERS.items()
+        if contender.durability in durabilities and not contender.yardstick
+    ]

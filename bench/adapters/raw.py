@@ -28,10 +28,14 @@ class RawAdapter:
     def open(self, directory: str, address: str) -> None:
         path = os.path.join(directory, address)
         os.makedirs(path, exist_ok=True)
-        synced = self.durability == "full"
+        synced = self._is_synced
         self._environment = lmdb.open(
             path, map_size=_MAP_SIZE, sync=synced, metasync=synced, max_readers=2048, max_spare_txns=1
         )
+
+    @property
+    def _is_synced(self) -> bool:
+        return self.durability == "full"
 
     def sibling(self) -> RawAdapter:
         return self

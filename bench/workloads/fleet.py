@@ -25,21 +25,31 @@ ON_ONE_ADDRESS = 8
 SHARED_ADDRESS = "agents.all"
 # An address of nobody, for the process that measures.
 HOST = "host.main"
+RELAXED = (
+    "pronto-normal",
+    "pronto-off",
+    "raw-off",
+    "bare-normal",
+    "sqlite-normal",
+    "legacy-normal",
+    "redis-normal",
+)
 OWN = {
     "durable": (
         "pronto-full",
         "raw-full",
+        "bare-full",
         "sqlite-full",
         "legacy-full",
         "plyvel-full",
         "rocksdict-full",
         "redis-full",
     ),
-    "relaxed": ("pronto-normal", "pronto-off", "raw-off", "sqlite-normal", "legacy-normal", "redis-normal"),
+    "relaxed": RELAXED,
 }
 SHARED = {
-    "durable": ("pronto-full", "raw-full", "sqlite-full", "legacy-full", "redis-full"),
-    "relaxed": ("pronto-normal", "pronto-off", "raw-off", "sqlite-normal", "legacy-normal", "redis-normal"),
+    "durable": ("pronto-full", "raw-full", "bare-full", "sqlite-full", "legacy-full", "redis-full"),
+    "relaxed": RELAXED,
 }
 
 
@@ -101,8 +111,9 @@ class SharingWriter(Writer):
 def run(run: Run) -> None:
     """Measure throughput over the number of processes."""
     for level, names in OWN.items():
+        chosen = run.few(name for name in names if run.scale.complete or not name.endswith("-off"))
         for count in PROCESSES[level] if run.scale.complete else (16,):
-            _measure(run, f"own address each, {level}", run.contenders(run.few(names)), count, own_addresses, HOST)
+            _measure(run, f"own address each, {level}", run.contenders(chosen), count, own_addresses, HOST)
     for level, names in SHARED.items():
         if run.scale.complete or level == "durable":
             _measure(
