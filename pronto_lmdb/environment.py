@@ -401,7 +401,8 @@ class Environment(GrowingMap):
 
         """
         if empty:
-            txn.commit()
+            with suppress(lmdb.BadTxnError):  # a damaged page ended it, which was told
+                txn.commit()
             return
         begin = self.begin
         self.begin = self._begin_later

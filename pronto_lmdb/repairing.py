@@ -11,6 +11,7 @@ from pronto_lmdb import clock
 from pronto_lmdb.address import Address
 from pronto_lmdb.attic import Attic
 from pronto_lmdb.combining import run
+from pronto_lmdb.data_files import is_sound
 from pronto_lmdb.errors import CorruptStoreError, InvalidAddressError, ProntoError
 from pronto_lmdb.files import move, read_text
 from pronto_lmdb.identity import DELETED, LIVE, Identity
@@ -145,7 +146,7 @@ class Repairing:
         self._try(None, self._catalog)
 
     def _catalog(self) -> None:
-        count = self._lifecycle.rebuild_registry()
+        count = self._registry_anew()
         self.done.append(Problem(None, f"the registry was made anew: {count} addresses"))
         for placed in list(self._registry.addresses()):
             floor = self._registry.floor(placed.identity.address)
@@ -154,6 +155,14 @@ class Repairing:
                 self._inscribe(placed.path, described[0], LIVE, floor)
                 text = f"its revisions go on behind {floor}"
                 self.done.append(Problem(Address.parse(placed.identity.address), text))
+
+    def _registry_anew(self) -> int:
+        """Make the registry anew, in its file unless that is damaged; return how many addresses it has."""
+        with suppress(CorruptStoreError):  # damage of a page that shows when something is added to it
+            if is_sound(self._layout.registry):
+                return self._lifecycle.rebuild_registry()
+        self._survey.replace_registry()
+        return self._lifecycle.rebuild_registry()
 
     def _settle_live(self, path: str) -> None:
         """Take away what does not belong where addresses lie."""

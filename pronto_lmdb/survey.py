@@ -89,15 +89,23 @@ class Survey:
     # -- the registry, made of them ----------------------------------------------------------------------------
 
     def ensure_registry(self) -> None:
-        """Make the registry if there is none, from whatever keystores there are; set a damaged one aside."""
-        settings: list[tuple[bytes, bytes]] = []
+        """Make the registry if there is none, from whatever keystores there are; replace a damaged one."""
         try:
-            if self._registry.exists():
-                return
+            if not self._registry.exists():
+                self._make_registry([])
         except CorruptStoreError:
-            settings = legible_settings(self._layout.registry)
-            aside = os.path.join(self._layout.trash, f"{REGISTRY_ASIDE}{clock.now():016d}")
-            move(self._layout.registry, aside)
+            self.replace_registry()
+
+    def replace_registry(self) -> None:
+        """Set a damaged registry aside and make it anew, with the settings that can still be read."""
+        settings = legible_settings(self._layout.registry)
+        aside = os.path.join(self._layout.trash, f"{REGISTRY_ASIDE}{clock.now():016d}")
+        with suppress(CorruptStoreError):  # no file that could be open
+            pool.discard_at(self._layout.registry)
+        move(self._layout.registry, aside)
+        self._make_registry(settings)
+
+    def _make_registry(self, settings: list[tuple[bytes, bytes]]) -> None:
         remove_tree(self._layout.registry)
         built = os.path.join(self._layout.pending, f"registry-{os.urandom(8).hex()}")
         # Published with its content: an empty registry would look like an empty store.

@@ -6,6 +6,7 @@ import itertools
 import json
 import os
 import shutil
+import struct
 from typing import TYPE_CHECKING, Any
 
 import lmdb
@@ -16,6 +17,7 @@ from seals import reseal
 
 import pronto_lmdb
 from pronto_lmdb import AddressNotFoundError, ProntoError, ReadOnlyError
+from pronto_lmdb.data_files import write_seal
 from pronto_lmdb.directory import Directory
 from pronto_lmdb.identity import State
 from pronto_lmdb.marker import BOOT_ID_FILE
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
     from pronto_lmdb import Report
 
 BASED = {f"key{number:03}": {"number": number, "text": "x" * 60} for number in range(100)}
+PAGE = 4096
+LEAF = 2  # the flag of LMDB's pages that hold entries
 LATER = {f"late{number:02}": number for number in range(20)}
 
 
@@ -577,6 +581,49 @@ def test_a_repair_that_is_killed_anywhere_is_done_by_the_next(root: Path, hurt: 
         if not died:
             break
     assert step > 3
+
+
+# -- the registry ------------------------------------------------------------------------------------------------------
+
+
+def damage_registry(root: Path, hurt: Callable[[bytearray], None]) -> None:
+    """Change the leaf pages of the registry's file behind the back of its seal."""
+    path = root / "meta" / "registry"
+    content = bytearray((path / "data.mdb").read_bytes())
+    for begin in range(2 * PAGE, len(content), PAGE):
+        page = content[begin : begin + PAGE]
+        if struct.unpack_from("<H", page, 10)[0] == LEAF:
+            hurt(page)
+            content[begin : begin + PAGE] = page
+    (path / "data.mdb").write_bytes(content)
+    write_seal(str(path))
+
+
+def overrun(page: bytearray) -> None:
+    struct.pack_into("<H", page, 16, PAGE - 2)  # where the first node begins
+
+
+def overlap(page: bytearray) -> None:
+    (upper,) = struct.unpack_from("<H", page, 14)  # where the free room ends: what is added there lies on a node
+    struct.pack_into("<H", page, 14, upper + 200)
+
+
+@pytest.mark.parametrize("hurt", [overrun, overlap])
+def test_a_registry_that_was_damaged_unnoticed_is_set_aside_and_made_anew(
+    root: Path, hurt: Callable[[bytearray], None]
+) -> None:
+    names = [f"agent{number}.main" for number in range(6)]
+    with pronto_lmdb.open(root) as store:
+        for name in names:
+            store[name]["key"] = name
+    damage_registry(root, hurt)
+    with pronto_lmdb.open(root) as store:
+        report = store.check(repair=True, rebuild=True)
+        assert report.ok, report.problems
+        assert store.check(deep=True).ok
+        assert [str(info.address) for info in store.addresses()] == names
+        assert [store[name]["key"] for name in names] == names
+    assert list((root / "trash").glob("registry-*"))
 
 
 # -- the seal ----------------------------------------------------------------------------------------------------------
