@@ -17,6 +17,7 @@ from pronto_lmdb.files import DirectoryLock, sync_directory, write_durably
 from pronto_lmdb.identity import DELETED, Identity, State
 from pronto_lmdb.inspection import deep_problems
 from pronto_lmdb.lifecycle import Lifecycle
+from pronto_lmdb.notes import REPLACE, UNMADE_MARK
 from pronto_lmdb.places import refuse_occupied
 from pronto_lmdb.pool import pool
 from pronto_lmdb.staged import new_staged, note_elsewhere, remove_staged
@@ -157,7 +158,7 @@ class Installation(Lifecycle):
             return
         trash_id, trash = self._place_in_trash(placed)
         note = {
-            "operation": "replace",
+            "operation": REPLACE,
             "address": name,
             "home": item.home,
             "built": item.path,
@@ -171,7 +172,7 @@ class Installation(Lifecycle):
     def _replace(self, note: dict[str, object]) -> None:
         path = os.path.join(self._layout.pending, f"{os.urandom(8).hex()}.json")
         found = pool.describe(str(note["home"]), self._owner)
-        note["generation"] = None if found is None else found[1].generation
+        note["generation"] = 0 if found is None else found[1].generation
         write_durably(path, json.dumps(note))
         try:
             self.finish_replacing(note)
@@ -211,7 +212,7 @@ class Stage:
         home = self._installation.home_of(address)
         path = os.path.join(self.path, identity.id)
         if not self._installation.is_inside(home):
-            path = f"{home}.new-{identity.id}"  # a rename cannot cross file systems
+            path = f"{home}{UNMADE_MARK}{identity.id}"  # a rename cannot cross file systems
             self._elsewhere.append(path)
             note_elsewhere(self.path, self._elsewhere)
         first = State(DELETED, 1, state.revision, state.expiring, state.namespaces)

@@ -29,7 +29,6 @@ from pronto_lmdb.errors import (
 from pronto_lmdb.files import (
     make_directory,
     move,
-    read_text,
     remove_tree,
     sync_directory,
     write_durably,
@@ -37,6 +36,7 @@ from pronto_lmdb.files import (
 from pronto_lmdb.identity import DELETED, LEVELS, LIVE, OFF, Identity, State
 from pronto_lmdb.journaled import JournaledEnvironment, is_journaled
 from pronto_lmdb.journaled_commit import JournaledCommit
+from pronto_lmdb.notes import CREATE, REPLACE, UNMADE_MARK, read_note
 from pronto_lmdb.places import Places, refuse_nested, refuse_occupied
 from pronto_lmdb.pool import pool
 from pronto_lmdb.registry import Placed, Registry, Trashed
@@ -157,22 +157,22 @@ class Lifecycle(Steps):
                 # One without its final name was never finished: nothing had begun.
                 if path.endswith(".json"):
                     try:
-                        self._despite_full_disk(partial(self._finish, _note_in(path)))
+                        self._despite_full_disk(partial(self._finish, read_note(path)))
                     except (CorruptStoreError, FormatVersionError):
                         continue  # one sick address must not keep the others from anything; a check reports it
                 os.unlink(path)
 
     def _finish(self, note: dict[str, Any]) -> None:
-        if note["operation"] == "create":
+        if note["operation"] == CREATE:
             self._finish_creation(note["built"])
             if "address" in note and self._registry.find(Address.parse(note["address"])) is None:
                 self._places.forget_unmade(note["address"])
-        elif note["operation"] == "replace":
+        elif note["operation"] == REPLACE:
             if self.is_begun(note):
                 self.finish_replacing(note)
         elif not any(os.path.isdir(note[place]) for place in ("source", "target")):
             self.rebuild_registry()  # somebody removed the directory itself: there is nothing left to finish
-        elif self._generation(note) != note["generation"]:
+        elif self._has_begun(note):
             self._steps[note["operation"]](note)
         # Otherwise it never came to its first commit: it has not happened, and the address may have lived on.
 
@@ -203,9 +203,9 @@ class Lifecycle(Steps):
             return home
         refuse_nested(place)
         make_directory(os.path.dirname(place))
-        built = f"{place}.new-{identity.id}"
+        built = f"{place}{UNMADE_MARK}{identity.id}"
         note = os.path.join(self._layout.pending, f"{identity.id}.json")
-        write_durably(note, json.dumps({"operation": "create", "address": str(address), "built": built}))
+        write_durably(note, json.dumps({"operation": CREATE, "address": str(address), "built": built}))
         build(built, identity, state)
         sync_directory(os.path.dirname(place))
         write_durably(self._layout.place(address), self._layout.relative(place))
@@ -309,7 +309,7 @@ class Lifecycle(Steps):
 
     def _finish_undelete(self, note: dict[str, Any]) -> None:
         identity, state = self._describe(note)
-        if state.status != LIVE:
+        if state.status != LIVE or identity.address != note["address"]:
             identity = identity.changed(address=note["address"], deleted_at=None)
             self._reinscribe(note, identity, status=LIVE, floor=self._registry.floor(note["address"]))
         self._places.remember(note["address"], note["target"])
@@ -327,7 +327,10 @@ class Lifecycle(Steps):
     def is_begun(self, note: dict[str, Any]) -> bool:
         """Tell whether the first commit of a replacement has happened: before that, nothing has."""
         found = pool.describe(note["home"], self._owner)
-        return found is None or (found[0].id, found[1].generation) != (note["replaced"], note["generation"])
+        if found is None or found[0].id != note["replaced"]:
+            return True
+        generation: int = note["generation"]
+        return found[1].generation > generation
 
     def finish_replacing(self, note: dict[str, Any]) -> None:
         """Move a keystore to the trash, unless it lies there already, and a finished one to its place."""
@@ -433,15 +436,6 @@ class Lifecycle(Steps):
         Settings stay. The lock is held.
         """
         return self._survey.rebuild_registry()
-
-
-def _note_in(path: str) -> dict[str, Any]:
-    try:
-        note: dict[str, Any] = json.loads(read_text(path) or "")
-        note["operation"]
-    except (ValueError, KeyError, TypeError):
-        raise CorruptStoreError(f"{path} is no note of an operation.", "Run `pronto check --repair`.") from None
-    return note
 
 
 def _unprepared(_: JournaledCommit) -> None:

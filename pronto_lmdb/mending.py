@@ -28,6 +28,7 @@ from pronto_lmdb.journal_format import Header, frames
 from pronto_lmdb.journaled import JournaledEnvironment
 from pronto_lmdb.journaled_commit import JournaledCommit
 from pronto_lmdb.marker import MARKER, TRUSTED, is_of_this_boot, mark, trust
+from pronto_lmdb.notes import UNMADE_MARK
 from pronto_lmdb.pool import pool
 from pronto_lmdb.record import (
     EXPIRY,
@@ -255,7 +256,7 @@ class Mending:
         if identity.deleted_at is not None:
             state.status = DELETED
         inside = self._layout.is_inside(self._path)
-        built = os.path.join(self._layout.pending, identity.id) if inside else f"{self._path}.new-{identity.id}"
+        built = os.path.join(self._layout.pending, identity.id) if inside else f"{self._path}{UNMADE_MARK}{identity.id}"
         build(built, identity, state, {**defaults, **index, **records}.items())
         return built
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import stat
 from contextlib import suppress
@@ -13,9 +12,10 @@ from pronto_lmdb.attic import Attic
 from pronto_lmdb.combining import run
 from pronto_lmdb.data_files import is_sound
 from pronto_lmdb.errors import CorruptStoreError, InvalidAddressError, ProntoError
-from pronto_lmdb.files import move, read_text
+from pronto_lmdb.files import move
 from pronto_lmdb.identity import DELETED, LIVE, Identity
 from pronto_lmdb.mending import Mending, begin
+from pronto_lmdb.notes import read_note
 from pronto_lmdb.pool import pool
 from pronto_lmdb.record import IDENTITY
 from pronto_lmdb.registry import Placed
@@ -224,8 +224,7 @@ class Repairing:
 
 def _is_note(path: str) -> bool:
     try:
-        note = json.loads(read_text(path) or "")
-        operation = note["operation"]
-        return operation == "create" or isinstance(note["generation"], int)
-    except (ValueError, KeyError, TypeError):
+        read_note(path)
+    except CorruptStoreError:
         return False
+    return True

@@ -78,10 +78,20 @@ class Steps:
         try:
             yield note
         except BaseException:
-            if self._generation(note) == note["generation"]:
+            if not self._has_begun(note):
                 os.unlink(path)
             raise
         os.unlink(path)
+
+    def _has_begun(self, note: dict[str, Any]) -> bool:
+        """Tell whether the first commit of an operation has happened.
+
+        What was moved has: at the level "off" a power loss may have taken that commit back, and others before it.
+        """
+        if note["source"] != note["target"] and not os.path.isdir(note["source"]):
+            return True
+        generation: int = note["generation"]
+        return self._generation(note) > generation
 
     def _generation(self, note: dict[str, Any]) -> int:
         return self._describe(note)[1].generation

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import signal
 import traceback
 from contextlib import contextmanager
 
@@ -16,7 +17,7 @@ from powercut_story import Story
 from powercut_work import Worker, instrument
 
 import pronto_lmdb
-from pronto_lmdb import clock, operations
+from pronto_lmdb import clock, operations, places
 from pronto_lmdb.group_commit import GroupCommit
 from pronto_lmdb.identity import State
 from pronto_lmdb.journal_format import HEADER_SIZE, Header, encode_frame, frames
@@ -157,6 +158,16 @@ def delete(keystore):
     keystore._store.delete(keystore.address)
 
 
+def delete_and_die(keystore):
+    """Delete an address, and die when it lies in the trash and the catalog does not know it."""
+    places.Places.remember_deleted = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+    delete(keystore)
+
+
+def undelete(keystore):
+    keystore._store.undelete(keystore.address, "carol.main")
+
+
 def group(keystore):
     """Write two keys as a group, at a moment that does not pass, so that the first can be written again to the byte."""
     clock.now = lambda: 1_750_000_000_000_000
@@ -224,6 +235,18 @@ ACCIDENTS = {
         LOST_VIEW,
         [(x, {"after rename to marker": "die"})],
         [(x, {})],
+    ),
+    "what was deleted on a full disk is not brought back": (
+        "off",
+        [(x, {}), (delete, {"rename to base": 1}), (undelete, {"commit": 1})],
+    ),
+    "what was deleted on a full disk is brought back by one who dies": (
+        "off",
+        [(x, {}), (delete, {"rename to base": 1}), (undelete, {"before rename to carol.main": "die"})],
+    ),
+    "who deletes on a full disk dies when it lies in the trash": (
+        "off",
+        [(x, {}), (delete_and_die, {"rename to base": 1})],
     ),
     "who makes an address dies when it has its name": ("off", [(x, {"after rename to alice.main": "die"})], FIRST),
 }
