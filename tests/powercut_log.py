@@ -23,6 +23,7 @@ import sys
 import time
 from contextlib import contextmanager
 from fcntl import LOCK_EX, LOCK_UN, flock
+from functools import cache
 from threading import RLock, get_ident
 from types import SimpleNamespace
 
@@ -485,10 +486,25 @@ class Observer:
         return self._step(f"remove {name}", lambda: call(path, dir_fd=dir_fd), ("remove", directory, name))
 
 
-def replace_everywhere(original, replacement):
-    """Put a replacement in the place of an object in every module of the library that has bound it by name."""
+@cache
+def bindings():
+    """Return each object that a module of the library has bound by name, by its id, and where that is.
+
+    All processes of the simulator begin as copies of one: what that one has looked up, none of them looks up again.
+    """
+    found = {}
     for module_name, module in list(sys.modules.items()):
         if module_name.partition(".")[0] == "pronto_lmdb":
-            for name, value in list(vars(module).items()):
-                if value is original:
-                    setattr(module, name, replacement)
+            for name, value in vars(module).items():
+                found.setdefault(id(value), (value, []))[1].append((module, name))
+    return found
+
+
+def replace_everywhere(original, replacement):
+    """Put a replacement in the place of an object in every module of the library that has bound it by name."""
+    known = bindings()
+    _, places = known.pop(id(original), (original, []))
+    for module, name in places:
+        if vars(module)[name] is original:
+            setattr(module, name, replacement)
+    known.setdefault(id(replacement), (replacement, []))[1].extend(places)
