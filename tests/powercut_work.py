@@ -15,7 +15,9 @@ import traceback
 import lmdb
 from crowd import Crowd, wait_until
 from msgpack import Unpacker
-from powercut_log import FlushErrors, Log, Observer, bindings, replace_everywhere
+from powercut_faults import FlushErrors
+from powercut_log import Log
+from powercut_observer import Observer, bindings, replace_everywhere
 
 import pronto_lmdb
 from pronto_lmdb import checkpoint, creation, environment, identity, marker, recovery

@@ -9,8 +9,10 @@ from contextlib import contextmanager
 
 import powercut
 import pytest
+from powercut_examination import Result, examine_at
+from powercut_faults import Chances
 from powercut_image import Disk
-from powercut_log import Chances, read_log
+from powercut_log import read_log
 from powercut_rules import RULES
 from powercut_story import Story
 from powercut_work import Worker, instrument
@@ -34,7 +36,7 @@ PROCESSES = 2  # that play rounds at the same time: half of a round is waiting
 def played(seeds, images):
     """Play rounds; fail if a promise was broken, and return how many images there were."""
     works = [(powercut.answer, (seeds[number::PROCESSES], images)) for number in range(PROCESSES)]
-    total = powercut.Result()
+    total = Result()
     found = []
     for result, some in gathered(works, PATIENCE * len(seeds)):
         total.add(result)
@@ -126,8 +128,8 @@ class Scene:
         story = Story([])
         for place, record in enumerate(records):
             story.follow(place, record)
-        result = powercut.Result()
-        powercut.examine_at([len(records) - 1] * count, self.world, records, story, result)
+        result = Result()
+        examine_at([len(records) - 1] * count, self.world, records, story, result)
         return story.problems + result.violations
 
 
