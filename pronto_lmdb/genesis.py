@@ -37,14 +37,6 @@ def batches(identity: Identity, entries: Iterable[Entry]) -> Iterator[list[Entry
         yield batch
 
 
-def write_genesis(
-    directory: Directory, name: str, identity: Identity, state: State, content: Iterable[list[Entry]]
-) -> None:
-    """Write the first journal and flush it; ``state`` then says where it ends. Arguments as for :func:`genesis`."""
-    with genesis(directory, name, identity, state, content):
-        return
-
-
 @contextmanager
 def genesis(
     directory: Directory, name: str, identity: Identity, state: State, content: Iterable[list[Entry]]

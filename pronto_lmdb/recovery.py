@@ -24,7 +24,7 @@ from pronto_lmdb.environment import LOCK_FILE, MAX_READERS
 from pronto_lmdb.errors import CorruptStoreError, LockTimeoutError, ReadOnlyError, StoreFullError
 from pronto_lmdb.files import PRIVATE_DIRECTORY, PRIVATE_FILE, FileLock, flush_data, remove_tree
 from pronto_lmdb.forks import gate
-from pronto_lmdb.genesis import batches, write_genesis
+from pronto_lmdb.genesis import batches, genesis
 from pronto_lmdb.growth import MIB
 from pronto_lmdb.identity import OFF, Identity, State, limit_beside
 from pronto_lmdb.journal import NEW_JOURNAL, PREFIX, journal_name
@@ -416,7 +416,8 @@ def _upgrade(directory: Directory) -> None:
         store(handle, [(STATE, state.encode())])
         with handle.begin() as txn:
             entries = (entry for entry in txn.cursor() if entry[0] not in (IDENTITY, STATE))
-            write_genesis(directory, NEW_JOURNAL, identity, state, batches(identity, entries))
+            with genesis(directory, NEW_JOURNAL, identity, state, batches(identity, entries)):
+                pass  # nothing is made beside it
         directory.rename(NEW_JOURNAL, journal_name(state.journal))
         directory.sync()
         store_state(handle, state)

@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import os
 
-from pronto_lmdb.errors import LockTimeoutError
-from pronto_lmdb.files import DirectoryLock, read_text, remove_tree, write_durably
+from pronto_lmdb.files import DirectoryLock, read_text, remove_tree, try_lock, write_durably
 
 _PREFIX = "staged-"
 _ELSEWHERE = "elsewhere.json"
@@ -25,9 +24,10 @@ def is_staged(path: str) -> bool:
 def is_in_use(path: str) -> bool:
     """Tell whether somebody who is alive builds there."""
     lock = DirectoryLock(path)
+    lock.open()
     try:
-        lock.acquire(0)
-    except LockTimeoutError:
+        try_lock(lock.descriptor)  # nobody asks who it is, as a refusal of the lock would: that takes milliseconds
+    except (BlockingIOError, PermissionError):
         return True
     finally:
         lock.release()

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from textwrap import dedent
 from time import monotonic, sleep
@@ -23,6 +25,9 @@ if TYPE_CHECKING:
 
 REPOSITORY = Path(pronto_lmdb.__file__).parents[1]
 _GRACE = 2.0
+_DISK = tempfile.gettempdir()
+_MEMORY = "/dev/shm"
+_ROOM = 2 << 30
 
 pytest.register_assert_rewrite("conformance", "verb_conformance")
 
@@ -32,6 +37,17 @@ _UNHEALTHY = [hypothesis.HealthCheck.too_slow, hypothesis.HealthCheck.function_s
 hypothesis.settings.register_profile("suite", deadline=None, derandomize=True, suppress_health_check=_UNHEALTHY)
 hypothesis.settings.register_profile("explore", deadline=None, print_blob=True, suppress_health_check=_UNHEALTHY)
 hypothesis.settings.load_profile("suite")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Have the tests write to memory, where there is room for it, unless a place was given with ``--basetemp``.
+
+    Most of them are about what is written and not about the disk, and wait for it most of the time. Those whose subject
+    it is are marked ``disk``.
+    """
+    roomy = os.access(_MEMORY, os.W_OK) and shutil.disk_usage(_MEMORY).free > _ROOM
+    if roomy and config.option.basetemp is None:
+        os.environ["TMPDIR"] = tempfile.tempdir = _MEMORY
 
 
 class Clock:
@@ -53,6 +69,16 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
     monkeypatch.setattr("pronto_lmdb.clock.now", clock.now)
     return clock
+
+
+@pytest.fixture
+def tmp_path(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
+    """The directory of a test: on the disk if the test is marked so."""
+    if request.node.get_closest_marker("disk") is None:
+        yield tmp_path
+        return
+    with tempfile.TemporaryDirectory(prefix="pronto-", dir=_DISK) as directory:
+        yield Path(directory)
 
 
 @pytest.fixture

@@ -62,6 +62,10 @@ class Stage:
     Args:
         directory: an empty one.
 
+    Attributes:
+        targets: the files of the victim, of the deleted address, and of the store itself.
+        saved: the files of the snapshots.
+
     """
 
     def __init__(self, directory: Path) -> None:
@@ -75,6 +79,10 @@ class Stage:
             store.delete(DELETED)
             self.expected = {name: dict(store[name].items()) for name in (VICTIM, NEIGHBOUR)}
         self._files = {path: path.read_bytes() for path in self.root.rglob("*") if path.is_file()}
+        self.saved = sorted(path for path in self._files if self.root / "snapshots" in path.parents)
+        others = self._files.keys() - {*self.saved}
+        self.targets = sorted(path for path in others if NEIGHBOUR not in path.parts)
+        self._keystores = [path.parent for path in self._files if path.name == "marker"]
         self._links = {path: path.stat().st_ino for path in self._files if path.stat().st_nlink > 1}
         self._directories = {path for path in self.root.rglob("*") if path.is_dir()}
         self._known: dict[Path, tuple[int, ...]] = {}
@@ -93,7 +101,7 @@ class Stage:
                 path.write_bytes(content)
                 path.chmod(0o600)
         self._link()
-        for directory in self.keystores():
+        for directory in self._keystores:
             with Directory(str(directory)) as held:
                 mark(held)
         registry = self.root / "meta" / "registry"
@@ -108,18 +116,6 @@ class Stage:
             if path != first and not path.samefile(first):
                 path.unlink()
                 path.hardlink_to(first)
-
-    def keystores(self) -> list[Path]:
-        return [path.parent for path in self._files if path.name == "marker"]
-
-    def targets(self) -> list[Path]:
-        """The files of the victim, of the deleted address, and of the store itself."""
-        saved = set(self.saved())
-        return sorted(path for path in self._files if NEIGHBOUR not in path.parts and path not in saved)
-
-    def saved(self) -> list[Path]:
-        """The files of the snapshots."""
-        return sorted(path for path in self._files if self.root / "snapshots" in path.parents)
 
 
 def _stamp(path: Path) -> tuple[int, ...]:
@@ -268,7 +264,7 @@ def play(stage: Stage, seed: int) -> None:
     chance = random.Random(seed)
     stage.reset()
     of_snapshots = chance.random() < 0.3
-    targets = stage.saved() if of_snapshots else stage.targets()
+    targets = stage.saved if of_snapshots else stage.targets
     harm, muddle = (damage_saved, unsettle_saved) if of_snapshots else (damage, unsettle)
     several = chance.random() < 0.25
     done = []

@@ -1,10 +1,10 @@
 """Cut the power of a store at any moment, and see whether it keeps its promises.
 
-Real processes work on one store, die, and get errors of the disk (``powercut_log`` records them). For many places in
-that record a disk is drawn as the power cut may have left it (``powercut_image``), opened as if after a reboot, and
-compared with what the processes were told: every address is there under exactly one name, holds exactly the state of
-one of its revisions, no older one than was promised, and nothing of a write that was refused. Some of these disks live
-on, with a recovery that is killed as well, and are cut again.
+Real processes work on one store, die, and get errors of the disk (``powercut_observer`` records them). For many places
+in that record a disk is drawn as the power cut may have left it (``powercut_examination``), opened as if after a
+reboot, and compared with what the processes were told: every address is there under exactly one name, holds exactly the
+state of one of its revisions, no older one than was promised, and nothing of a write that was refused. Some of these
+disks live on, with a recovery that is killed as well, and are cut again.
 
 ``python tests/powercut.py --seed N`` runs one round and tells its story; ``--rules`` takes the rules of the protocol
 away, one at a time, and counts the damage. Which process comes when is chance, so a seed names a kind of round, and
@@ -15,23 +15,23 @@ from __future__ import annotations
 
 import argparse
 import faulthandler
-import marshal
 import os
 import random
 import shutil
 import signal
-import sys
 import tempfile
 import time
 import traceback
 from collections import Counter
 from contextlib import suppress
 
+from powercut_examination import Result, examine_at
+from powercut_faults import Chances
 from powercut_image import Disk, remove_tree, write_tree
-from powercut_log import Chances, read_log
+from powercut_log import read_log
 from powercut_rules import RULES
 from powercut_story import Story
-from powercut_work import Worker, instrument, shrink
+from powercut_work import Worker, instrument
 
 import pronto_lmdb
 from pronto_lmdb.marker import MARKER
@@ -211,20 +211,6 @@ def describe(path):
 # -- the images ------------------------------------------------------------------------------------------------------
 
 
-class Result:
-    """What came of a number of images."""
-
-    def __init__(self):
-        self.images = 0
-        self.violations = []
-        self.counts = Counter()
-
-    def add(self, other):
-        self.images += other.images
-        self.violations += other.violations
-        self.counts += other.counts
-
-
 def cuts(story, length, count, rng):
     """Choose where to cut, most often right after somebody got an answer; in order."""
     places = []
@@ -252,70 +238,6 @@ def examine(world, records, known, count):
     if result.violations:  # a later life begins a new log
         shutil.copyfile(world.log, f"{world.log}-of-life-{world.life}")
     return result, survivors
-
-
-def examine_at(places, world, records, story, result):
-    """Draw an image at each of some places, which are in order, and look inside; return the survivors."""
-    seed = world.rng.getrandbits(48)
-    survivors, first = [], 0
-    while first < len(places):
-        first = _examine_in_child(world, records, story, places, first, seed, result, survivors)
-    result.images += len(places)
-    return survivors
-
-
-def _examine_in_child(world, records, story, places, first, seed, result, survivors):
-    """Examine images in a process of its own, which a torn file may kill; return the number of the next image."""
-    reading, writing = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        os.close(reading)
-        _examiner(world, records, story, places, first, seed, writing)
-    os.close(writing)
-    done = first
-    with open(reading, "rb") as answers:
-        while True:
-            try:
-                wrong, survivor = marshal.load(answers)
-            except (EOFError, ValueError):
-                break
-            if wrong:
-                result.violations.append(f"life {world.life}, image {done} at {places[done]}: {wrong}")
-            if survivor:
-                survivors.append(survivor)
-            done += 1
-    status = os.waitpid(pid, 0)[1]
-    if done < len(places):
-        end = "hang" if os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGALRM else f"DIED with {status}"
-        result.violations.append(f"life {world.life}, image {done} at {places[done]}: {end}")
-        done += 1
-    return done
-
-
-def _examiner(world, records, story, places, first, seed, writing):
-    """Answer for each image with what is wrong with it; never returns."""
-    try:
-        if world.rule is not None:
-            RULES[world.rule]()
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # LMDB and the allocator complain at length about torn files
-        shrink(2048, f"boot-{world.life + 1}")
-        answers = os.fdopen(writing, "wb")
-        at = 0
-        for number, place in enumerate(places):
-            while at <= place:
-                world.disk.follow(at, records[at])
-                at += 1
-            rng = random.Random(f"{seed} {number}")
-            if number >= first:
-                tree = world.disk.image(rng)
-                wrong, found = world.look(story, place, tree)
-                lives_on = found is not None and world.life < 3 and rng.random() < world.survival
-                answers.write(marshal.dumps((wrong, (tree, found) if lives_on and not wrong else None)))
-                answers.flush()
-    except BaseException:
-        traceback.print_exc(file=sys.__stdout__)
-    finally:
-        os._exit(0)
 
 
 def _look(world, story, place, tree):
@@ -397,6 +319,11 @@ def rounds(seeds, images, rule=None, keep=None):
                     shutil.copytree(directory, os.path.join(keep, f"seed-{seed}"), dirs_exist_ok=True)
         total.add(result)
     return total, found
+
+
+def answer(seeds, images, answers):
+    """Run several rounds in a process of their own."""
+    answers.put(rounds(seeds, images))
 
 
 def scratch():

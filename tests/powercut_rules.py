@@ -9,7 +9,7 @@ import os
 import zlib
 from contextlib import contextmanager
 
-from powercut_log import replace_everywhere
+from powercut_observer import replace_everywhere
 
 from pronto_lmdb import checkpoint, compaction, files, genesis, journal, journal_format, marker, recovery, steps
 from pronto_lmdb.commit import Commit

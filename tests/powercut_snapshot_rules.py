@@ -6,7 +6,7 @@ import os
 import stat
 from contextlib import contextmanager
 
-from powercut_log import replace_everywhere
+from powercut_observer import replace_everywhere
 from powercut_rules import RULES as COMMIT_RULES
 from powercut_rules import _leave_out_inside, _nothing, _replace, _without
 

@@ -1,10 +1,10 @@
 """Cut the power while a store takes snapshots, restores, copies, prunes, exports, or takes over an old database.
 
-One process does one act after the other (``powercut_acts``) on a disk that is watched (``powercut_log``). The power is
-cut at any recorded place, with any part of what was not flushed (``powercut_image``), and the store is opened as after
-a reboot. What was told as done must be there completely; what was not told is there completely or not at all, address
-by address and snapshot by snapshot. Then the act is done again, on whatever was left, and must succeed. Some disks live
-on: the act is watched while it is done again, and the power is cut once more.
+One process does one act after the other (``powercut_acts``) on a disk that is watched (``powercut_observer``). The
+power is cut at any recorded place, with any part of what was not flushed (``powercut_examination``), and the store is
+opened as after a reboot. What was told as done must be there completely; what was not told is there completely or not
+at all, address by address and snapshot by snapshot. Then the act is done again, on whatever was left, and must succeed.
+Some disks live on: the act is watched while it is done again, and the power is cut once more.
 
 ``python tests/powercut_snapshots.py`` plays all scenes once; ``--rules`` takes the rules away, one at a time, and
 counts the damage.
@@ -26,8 +26,10 @@ from contextlib import suppress
 
 import powercut
 from powercut_acts import BEGIN, BUSY, EMPTY, NAMES, SCENES, WEAK, Actor, Places, found_in, make_old_databases, take
+from powercut_examination import Result, examine_at
+from powercut_faults import Chances
 from powercut_image import Disk, remove_tree, write_tree
-from powercut_log import Chances, read_log
+from powercut_log import read_log
 from powercut_snapshot_rules import RULES, SCENE_OF
 from powercut_work import instrument
 
@@ -271,12 +273,12 @@ def examine(play, count, first):
     script = Script(play.model)
     for place, record in enumerate(records):
         script.follow(place, record)
-    result = powercut.Result()
+    result = Result()
     result.violations += [f"life {play.life}, live: {problem}" for problem in script.problems]
     if not script.asked:
         return result, []
     places = cuts(script, records, count, play.rng, min(first, len(script.asked) - 1))
-    return result, powercut.examine_at(places, play, records, script, result)
+    return result, examine_at(places, play, records, script, result)
 
 
 def run(scene, seed, images, directory, rule=None, survival=0.1):
@@ -301,7 +303,7 @@ def run(scene, seed, images, directory, rule=None, survival=0.1):
 
 def rounds(scenes, seeds, images, rule=None, keep=None):
     """Play some scenes several times; return the Result."""
-    total = powercut.Result()
+    total = Result()
     for scene in scenes:
         for seed in seeds:
             with tempfile.TemporaryDirectory(dir=powercut.scratch()) as directory:

@@ -1,8 +1,8 @@
 """What else changes files: file objects of the language, links, copies inside the kernel; and what nobody has taught.
 
-``powercut_log`` sees the calls of module ``os``. A file object writes past them, and so do ``shutil`` and the kernel
-where they copy. Here each of these becomes calls that are seen; what cannot become one is refused, so that nobody
-takes for tested what was not looked at.
+``powercut_observer`` sees the calls of module ``os``. A file object writes past them, and so do ``shutil`` and the
+kernel where they copy. Here each of these becomes calls that are seen; what cannot become one is refused, so that
+nobody takes for tested what was not looked at.
 """
 
 from __future__ import annotations

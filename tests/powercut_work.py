@@ -15,7 +15,9 @@ import traceback
 import lmdb
 from crowd import Crowd, wait_until
 from msgpack import Unpacker
-from powercut_log import FlushErrors, Log, Observer, replace_everywhere
+from powercut_faults import FlushErrors
+from powercut_log import Log
+from powercut_observer import Observer, bindings, replace_everywhere
 
 import pronto_lmdb
 from pronto_lmdb import checkpoint, creation, environment, identity, marker, recovery
@@ -33,6 +35,7 @@ from pronto_lmdb.record import IDENTITY, STATE
 
 for _module in pkgutil.iter_modules(pronto_lmdb.__path__):  # so that what is replaced is replaced everywhere
     importlib.import_module(f"pronto_lmdb.{_module.name}")
+bindings()
 
 ADDRESSES = ("alice.main", "bob.main", "carol.main")
 KEYS = [f"{space}.k{number}" for space in ("a", "b") for number in range(6)]

@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 
     from pronto_lmdb import Keystore
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+pytestmark = [
+    pytest.mark.disk,
+    pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork"),
+]
 
 PROCESSES = 4
 

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+pytestmark = pytest.mark.disk
+
 
 @pytest.fixture
 def below(tmp_path: Path) -> Iterator[Path]:

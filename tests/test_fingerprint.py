@@ -10,6 +10,8 @@ import pytest
 import pronto_lmdb
 from pronto_lmdb.fingerprint import fingerprint, is_same, is_untouched
 
+pytestmark = pytest.mark.disk
+
 NAME = "a.default"
 
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from pronto_lmdb import Keystore, Store
 
+pytestmark = pytest.mark.disk
+
 CONTENT = {f"key{number:03}": "v" * 100 for number in range(200)}
 LEVELS = ("full", "normal", "off")
 

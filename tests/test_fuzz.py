@@ -6,14 +6,9 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
 
 import pytest
 from conftest import REPOSITORY
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 PROGRAM = Path(__file__).with_name("damage_fuzz.py")
 PROCESSES = 2
@@ -43,19 +38,11 @@ def played(scratch: Path, first: int, cases: int) -> None:
         assert int(case) == first + number * each + each - 1
 
 
-@pytest.fixture
-def scratch() -> Iterator[Path]:
-    """A directory in memory, where there is one: nothing here is about the disk, and each case flushes many times."""
-    memory = Path("/dev/shm")
-    with TemporaryDirectory(prefix="pronto-fuzz-", dir=memory if os.access(memory, os.W_OK) else None) as place:
-        yield Path(place)
-
-
 @pytest.mark.timeout(1800)
-def test_any_damage_of_any_file_is_survived(scratch: Path) -> None:
-    played(scratch, 0, IN_THE_SUITE)
+def test_any_damage_of_any_file_is_survived(tmp_path: Path) -> None:
+    played(tmp_path, 0, IN_THE_SUITE)
 
 
 @pytest.mark.soak
-def test_much_damage_is_survived(scratch: Path) -> None:
-    played(scratch, 1_000_000, IN_A_SOAK)
+def test_much_damage_is_survived(tmp_path: Path) -> None:
+    played(tmp_path, 1_000_000, IN_A_SOAK)

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
     from pronto_lmdb import Keystore, Store
 
+pytestmark = pytest.mark.disk
+
 
 @pytest.fixture
 def keystore(store: Store) -> Keystore:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from pronto_lmdb import Keystore
 
+pytestmark = pytest.mark.disk
+
 PROCESSES = 8
 THREADS = 4
 KEYS = [f"k{number}" for number in range(5)]

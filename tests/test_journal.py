@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     Change = tuple[bytes, bytes | None]
     Commit = tuple[State, list[Change]]
 
+pytestmark = pytest.mark.disk
+
 TIMEOUT = 10.0
 PATIENCE = 30  # for what must come at last
 SMALL, WIDE = st.integers(0, 2**32 - 1), st.integers(0, 2**64 - 1)

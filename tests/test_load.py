@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
     from pronto_lmdb import Store
 
+pytestmark = pytest.mark.disk
+
 NAME = "moving"
 THREADS = 3
 WRITERS = 3

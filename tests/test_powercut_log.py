@@ -10,8 +10,10 @@ from contextlib import suppress
 from threading import Thread
 
 import pytest
+from powercut_faults import Chances, FlushErrors
 from powercut_image import Disk
-from powercut_log import Chances, FlushErrors, Log, Observer, read_log
+from powercut_log import Log, read_log
+from powercut_observer import Observer
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "posix_fallocate"), reason="the simulator knows Linux")
 

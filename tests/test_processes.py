@@ -9,6 +9,8 @@ from processes import finish, run_all, started
 
 import pronto_lmdb
 
+pytestmark = pytest.mark.disk
+
 
 def _create_and_count(root, worker):
     with pronto_lmdb.open(root, timeout=60) as store:

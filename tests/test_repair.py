@@ -556,7 +556,10 @@ KILLED: dict[str, Callable[[Path], None]] = {
 
 
 @pytest.mark.parametrize("hurt", KILLED.values(), ids=KILLED)
-def test_a_repair_that_is_killed_anywhere_is_done_by_the_next(root: Path, hurt: Callable[[Path], None]) -> None:
+def test_a_repair_that_is_killed_anywhere_is_done_by_the_next(
+    root: Path, hurt: Callable[[Path], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(root.parent))  # who is killed leaves scratch files
     expected = made(root)
     pristine = root.with_name("pristine")
     shutil.copytree(root, pristine)

@@ -13,7 +13,10 @@ from children import in_children
 import pronto_lmdb
 from pronto_lmdb.lookup import Lookup
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+pytestmark = [
+    pytest.mark.disk,
+    pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork"),
+]
 
 WRITERS = 8
 SNAPSHOTS = 6

@@ -12,6 +12,8 @@ import pronto_lmdb
 from pronto_lmdb import environment as environment_module
 from pronto_lmdb import pool as pool_module
 
+pytestmark = pytest.mark.disk
+
 ADDRESSES = 12
 THREADS = 4
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from pronto_cli.printing import one_line
 from pronto_cli.streams import GREEN, RED, YELLOW
 from pronto_cli.table import aligned
 
@@ -69,9 +70,9 @@ def _rows(report: Report, root: str, *, repaired: bool) -> Iterator[tuple[str, s
     put_off = {problem.address for problem in report.problems if problem.text.startswith(_NOT_REPAIRED)}
     for problem in report.problems:
         again = not repaired or problem.address in put_off
-        yield (_whose(problem), *_explained(_one_line(problem.text, root), again=again))
+        yield (_whose(problem), *_explained(one_line(problem.text.replace(root, "")), again=again))
     for repair in report.repairs:
-        yield _whose(repair), _one_line(repair.text, root), "repaired", ""
+        yield _whose(repair), one_line(repair.text.replace(root, "")), "repaired", ""
 
 
 def _explained(text: str, *, again: bool) -> tuple[str, str, str]:
@@ -92,7 +93,3 @@ def _explained(text: str, *, again: bool) -> tuple[str, str, str]:
 
 def _whose(found: Problem) -> str:
     return _NOBODYS if found.address is None else str(found.address)
-
-
-def _one_line(text: str, root: str) -> str:
-    return " ".join(text.replace(root, "").splitlines())  # paths may have any name

@@ -11,6 +11,11 @@ if TYPE_CHECKING:
     from pronto_lmdb.values import Value
 
 
+def one_line(text: str) -> str:
+    """Return text that stays on its line, and in its column: names and paths may hold anything."""
+    return " ".join(text.splitlines()).replace("\t", " ")
+
+
 def print_value(line: Line, streams: Streams, value: Value) -> None:
     """Print a value: text as it is and anything else as JSON, or all of it as JSON."""
     if type(value) is int:  # the same either way, without the cost of importing JSON

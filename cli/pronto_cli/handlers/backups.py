@@ -9,6 +9,7 @@ from pronto_cli.exits import CommandError, DeclinedError, Exit, UsageError
 from pronto_cli.jsonform import time_text, to_json
 from pronto_cli.line import number, whole
 from pronto_cli.place import current_address, opened
+from pronto_cli.printing import one_line
 from pronto_cli.progress import Progress
 from pronto_lmdb.address import Address
 from pronto_lmdb.errors import AddressExistsError, FormatVersionError, SnapshotError
@@ -99,14 +100,14 @@ def list_(line: Line, streams: Streams) -> int:
         else:
             first = snapshot.id if line["output"] is None else str(snapshot.path)
             counts = map(str, (len(snapshot.addresses), snapshot.records, snapshot.bytes))
-            streams.line("\t".join([first, facts["created_at"], *counts, _one_line(snapshot.label or "")]))
+            streams.line("\t".join([first, facts["created_at"], *counts, one_line(snapshot.label or "")]))
     return Exit.OK
 
 
 def _warn(streams: Streams, left_out: UnreadableSnapshot) -> None:
     """Say that a snapshot is passed over, and why."""
     text = f"{left_out.path} is left out: {left_out.problem} {left_out.hint}"
-    streams.tell(f"{streams.red('pronto:')} {_one_line(text)}")
+    streams.tell(f"{streams.red('pronto:')} {one_line(text)}")
 
 
 def _archives(store: Store, directory: str, streams: Streams) -> list[Snapshot]:
@@ -150,7 +151,7 @@ def verify(line: Line, streams: Streams) -> int:
             address = None if problem.address is None else str(problem.address)
             streams.line(to_json({"address": address, "problem": problem.text}))
         else:
-            streams.line(_one_line(str(problem)))
+            streams.line(one_line(str(problem)))
     if report.ok:
         streams.note(f"{line['snapshot']} is whole.")
     return Exit.OK if report.ok else Exit.CHECK_FAILED
@@ -236,8 +237,3 @@ def _facts(snapshot: Snapshot) -> dict[str, Any]:
         "path": str(snapshot.path),
         "tool": snapshot.tool,
     }
-
-
-def _one_line(text: str) -> str:
-    """Return text that stays on its line, and in its column."""
-    return " ".join(text.split())

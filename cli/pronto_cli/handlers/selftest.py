@@ -9,7 +9,7 @@ from time import perf_counter
 from pronto_cli.exits import Exit, UsageError
 from pronto_cli.line import number
 from pronto_cli.place import existing_directory
-from pronto_cli.printing import print_record
+from pronto_cli.printing import one_line, print_record
 from pronto_cli.probes import PROBES, ProbeFailed, ProbeWarning, Site
 from pronto_cli.progress import Steps
 from pronto_cli.streams import GREEN, RED, YELLOW
@@ -80,5 +80,5 @@ def _print(line: Line, streams: Streams, name: str, status: str, detail: str, se
         print_record(line, streams, fields)
     else:
         shown = streams.tinted(status.ljust(_STATUS_WIDTH), _COLOURS[status])
-        streams.line(f"{shown}  {name.ljust(_NAME_WIDTH)}  {' '.join(detail.splitlines())}")
+        streams.line(f"{shown}  {name.ljust(_NAME_WIDTH)}  {one_line(detail)}")
     streams.flush()
