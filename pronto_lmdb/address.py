@@ -67,11 +67,12 @@ class Address:
                 f"An address is text such as 'alice.research', not {type(text).__name__}.",
                 "Pass a str or an Address.",
             )
-        parts = text.split(".")
-        if len(parts) == 2 and all(0 < len(part) <= MAX_PART and _ORDINARY.issuperset(part) for part in parts):
+        user, _, cursor = text.partition(".")
+        if _is_ordinary(user) and _is_ordinary(cursor):
             address = cls.__new__(cls)
-            address._set(parts[0], parts[1], f"{parts[0]}.{parts[1]}")
+            address._set(user, cursor, f"{user}.{cursor}")
             return address
+        parts = text.split(".")
         if len(parts) > 2:
             raise InvalidAddressError(
                 f"The address {text!r} has {len(parts)} parts.",
@@ -131,6 +132,10 @@ class Address:
 
     def __reduce__(self) -> tuple[type[Address], tuple[str, str]]:
         return type(self), (self.user, self.cursor)
+
+
+def _is_ordinary(part: str) -> bool:
+    return 0 < len(part) <= MAX_PART and _ORDINARY.issuperset(part)
 
 
 def _part(name: str, text: str) -> str:

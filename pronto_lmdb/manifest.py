@@ -7,7 +7,9 @@ its form and the types of its fields have been looked at.
 from __future__ import annotations
 
 import json
+from bisect import bisect_left
 from hashlib import sha256
+from operator import lt
 
 from pronto_lmdb.address import Address
 from pronto_lmdb.arguments import GREATEST_QUOTA, SMALLEST_QUOTA
@@ -25,8 +27,10 @@ FORMAT = 1
 LARGEST = 2**30
 
 _BEGIN = b'{"format": '
-_LIST = ' "addresses": [\n'
-_END = "\n],\n"
+_LIST = b', "addresses": [\n'
+_FIRST = b'{"address": "'
+_COMMA = b","
+_END = b"\n],\n"
 _TAIL_BEGIN = b'"checksum": "'
 _TAIL_END = b'"}\n'
 _TAIL_SIZE = len(_TAIL_BEGIN) + 64 + len(_TAIL_END)
@@ -36,6 +40,7 @@ _MOST = 2**63
 _LONGEST_NAME = 90
 _SUFFIX = ".journal"
 _HINT = "Use another snapshot."
+_UNREADABLE = (ValueError, RecursionError)
 
 
 class DamagedSnapshotError(SnapshotError):
@@ -96,9 +101,9 @@ class Entry:
         """The name of the data file; it follows from the address, so that no manifest can name another file."""
         return data_file(Address.parse(self.address))
 
-    def encode(self) -> str:
+    def encode(self) -> bytes:
         """Return the stored form, one line of JSON."""
-        return json.dumps({name: getattr(self, name) for name in _FIELDS}, ensure_ascii=False)
+        return json.dumps({name: getattr(self, name) for name in _FIELDS}, ensure_ascii=False).encode()
 
     @classmethod
     def decode(cls, fields: Any, place: str) -> Entry:
@@ -126,18 +131,21 @@ def data_file(address: Address, directory: str = "") -> str:
 
 
 class Manifest:
-    """What a snapshot holds.
+    """What a snapshot holds. Of a stored one, only those lines are read that somebody asks for.
 
     Args:
         id: of the snapshot.
         created_at: microseconds since 1970 UTC.
         label: what somebody called it, or ``None``.
         tool: what wrote it.
-        lines: of each address, sorted by the bytes of its text, the stored form and what is read from it.
+        lines: of each address the stored form, sorted by the bytes of its text; a comma may be behind it.
+        fields: what the lines say, or ``None`` where they are still to be read.
+        listed: all lines as they stand in the file, as a list of JSON.
+        place: the file, for messages.
 
     """
 
-    __slots__ = ("created_at", "id", "label", "lines", "place", "tool")
+    __slots__ = ("_fields", "_listed", "created_at", "id", "label", "lines", "place", "tool")
 
     def __init__(
         self,
@@ -145,7 +153,9 @@ class Manifest:
         created_at: int,
         label: str | None,
         tool: str,
-        lines: Sequence[tuple[str, Any]],
+        lines: Sequence[bytes],
+        fields: Sequence[Any] | None,
+        listed: bytes | memoryview = b"[]",
         place: str = NAME,
     ) -> None:
         self.id = id
@@ -154,30 +164,80 @@ class Manifest:
         self.tool = tool
         self.lines = lines
         self.place = place
+        self._fields = fields
+        self._listed = listed
+
+    def fields(self) -> Sequence[Any]:
+        """Return what all lines say. Each has an address; nothing else was looked at.
+
+        Raises:
+            SnapshotError: if they do not list addresses in their order, each once.
+
+        """
+        if self._fields is None:
+            try:
+                # At once: one line after the other takes half as long again.
+                found = json.loads(str(self._listed, "utf-8"))
+                names = [fields["address"] for fields in found]
+            except (*_UNREADABLE, TypeError, KeyError):
+                raise self._disordered() from None
+            if len(names) != len(self.lines) or {*map(type, names)} != {str} or not _ascending(names):
+                raise self._disordered()
+            self._fields = found
+        return self._fields
 
     def names(self) -> list[str]:
-        """Return the texts of the addresses."""
-        return [fields["address"] for _, fields in self.lines]
+        """Return the texts of all addresses.
+
+        Raises:
+            SnapshotError: as above.
+
+        """
+        return [fields["address"] for fields in self.fields()]
 
     def entries(self, names: Sequence[str] | None = None) -> list[Entry]:
         """Return what is said of some addresses, or all of them; those that it does not hold are left out.
 
         Raises:
-            SnapshotError: if what is said of one of them cannot be.
+            SnapshotError: if what is said of one of them cannot be, or they are not in their order.
 
         """
-        wanted = None if names is None else set(names)
-        return [
-            Entry.decode(fields, self.place)
-            for _, fields in self.lines
-            if wanted is None or fields["address"] in wanted
-        ]
+        if names is None:
+            return [Entry.decode(fields, self.place) for fields in self.fields()]
+        return [Entry.decode(known[1], self.place) for known in map(self.find, names) if known is not None]
+
+    def find(self, name: str) -> tuple[bytes, Any] | None:
+        """Return the line of one address and what it says; how many others there are hardly matters.
+
+        Returns:
+            ``None`` where it has none.
+
+        Raises:
+            SnapshotError: if what the line says is not about the address, or it is not in its place.
+
+        """
+        try:
+            at = bisect_left(self.lines, name, key=_address)
+            around = [_address(line) for line in self.lines[max(at - 1, 0) : at + 2]]
+            if name not in around:
+                return None
+            line = self.lines[at]
+            fields = json.loads(line.removesuffix(_COMMA).decode())
+        except _UNREADABLE:
+            raise self._disordered() from None
+        if not _ascending(around) or type(fields) is not dict or fields.get("address") != name:
+            raise self._disordered()
+        return line, fields
+
+    def _disordered(self) -> SnapshotError:
+        return SnapshotError(f"{self.place} does not list addresses in their order, each once.", _HINT)
 
     def encode(self) -> bytes:
         """Return the bytes of the file."""
         head = {"format": FORMAT, "id": self.id, "created_at": self.created_at, "label": self.label, "tool": self.tool}
-        text = json.dumps(head, ensure_ascii=False)[:-1] + "," + _LIST + ",\n".join(line for line, _ in self.lines)
-        content = (text + _END).encode()
+        begin = json.dumps(head, ensure_ascii=False)[:-1].encode() + _LIST
+        lines = [line.removesuffix(_COMMA) for line in self.lines]
+        content = b"".join([begin, b",\n".join(lines), _END])
         return content + _tail(content)
 
     @classmethod
@@ -192,22 +252,20 @@ class Manifest:
             SnapshotError: if it is no manifest.
 
         """
-        begin, tail = content[:-_TAIL_SIZE], content[-_TAIL_SIZE:]
+        begin, tail = memoryview(content)[:-_TAIL_SIZE], content[-_TAIL_SIZE:]
         whole = tail.startswith(_TAIL_BEGIN) and tail.endswith(_TAIL_END)
         if not whole and not content.startswith(_BEGIN):
             raise SnapshotError(f"{place} is no manifest.", _HINT)
         if tail != _tail(begin):
             raise DamagedSnapshotError(f"{place} is damaged: its checksum does not fit.", _HINT)
         try:
-            text = content.decode()
-            fields = json.loads(text)
-            lines = text.split("\n")[1:-3]
-        except (ValueError, RecursionError):
+            fields = _head(content)
+        except _UNREADABLE:
             raise SnapshotError(f"{place} is no manifest.", _HINT) from None
-        return cls._checked(fields, [line.removesuffix(",") for line in lines], place)
+        return cls._checked(fields, content, place)
 
     @classmethod
-    def _checked(cls, fields: Any, lines: list[str], place: str) -> Manifest:
+    def _checked(cls, fields: Any, content: bytes, place: str) -> Manifest:
         if type(fields) is not dict or type(fields.get("format")) is not int:
             raise SnapshotError(f"{place} is no manifest.", _HINT)
         if fields["format"] != FORMAT:
@@ -217,24 +275,50 @@ class Manifest:
             )
         if fields.keys() != _HEAD.keys() or not all(is_valid(fields[name]) for name, is_valid in _HEAD.items()):
             raise SnapshotError(f"{place} is no manifest of a snapshot.", _HINT)
-        addresses: list[Any] = fields["addresses"]
-        names: list[Any] = [item.get("address") if type(item) is dict else None for item in addresses]
-        if not all(type(name) is str for name in names) or len(lines) != len(names) or not _ascending(names):
-            raise SnapshotError(f"{place} does not list addresses in their order, each once.", _HINT)
-        pairs = list(zip(lines, addresses, strict=True))
-        return cls(fields["id"], fields["created_at"], fields["label"], fields["tool"], pairs, place)
+        if not content.endswith(_END, 0, -_TAIL_SIZE):
+            raise SnapshotError(f"{place} does not have a line for each address.", _HINT)
+        # The head is before the lines; behind them are the end of the list, the checksum, and nothing.
+        lines = content.split(b"\n")[1:-3]
+        listed = memoryview(content)[content.index(b"\n") - 1 : -_TAIL_SIZE - len(_COMMA) - 1]
+        return cls(fields["id"], fields["created_at"], fields["label"], fields["tool"], lines, None, listed, place)
 
 
-def _tail(content: bytes) -> bytes:
+def _tail(content: bytes | memoryview) -> bytes:
     return _TAIL_BEGIN + sha256(content).hexdigest().encode() + _TAIL_END
 
 
-def _ascending(names: list[str]) -> bool:
+def _head(content: bytes) -> Any:
+    """Return what the first line says. That of a newer release may have another form: of that all is read."""
     try:
-        keys = [name.encode() for name in names]
-    except UnicodeEncodeError:
-        return False
-    return all(keys[at] < keys[at + 1] for at in range(len(keys) - 1))
+        return json.loads(content[: content.index(b"\n")].decode() + "]}")
+    except ValueError:
+        fields = json.loads(content.decode())
+        if type(fields) is dict and fields.get("format") == FORMAT:
+            raise
+        return fields
+
+
+def _address(line: bytes) -> str:
+    """Return the text of the address that a line is about; the rest of it is not looked at.
+
+    Raises:
+        ValueError, RecursionError: if it says none.
+
+    """
+    if line.startswith(_FIRST):
+        text = line[len(_FIRST) : line.find(b'"', len(_FIRST))]
+        if b"\\" not in text:
+            return text.decode()
+    fields = json.loads(line.removesuffix(_COMMA).decode())
+    name = fields.get("address") if type(fields) is dict else None
+    if type(name) is not str:
+        raise ValueError
+    return name
+
+
+def _ascending(names: Sequence[str]) -> bool:
+    """Tell whether texts are sorted by the bytes of their UTF-8, which is the order of their characters; each once."""
+    return all(map(lt, names, names[1:]))
 
 
 # -- what a field may be ---------------------------------------------------------------------------------------------
@@ -290,6 +374,6 @@ _HEAD: dict[str, Callable[[Any], bool]] = {
     "created_at": lambda value: _is_count(value) and value < 253_402_300_800_000_000,
     "label": lambda value: value is None or _is_text(value),
     "tool": _is_text,
-    "addresses": lambda value: type(value) is list,
-    "checksum": lambda value: _is_hex(value, 64),
+    # They follow, a line for each.
+    "addresses": lambda value: value == [],
 }

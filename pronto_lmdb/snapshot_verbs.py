@@ -306,7 +306,7 @@ class SnapshotVerbs(AddressVerbs):
             earlier = [place.path(each) for each in known]
             with Taker(self._lookup, self._layout, built, earlier, workers, progress) as taker:
                 lines = taker.take(addresses, named=named)
-                manifest = Manifest(name, now, label, _tool(), lines)
+                manifest = Manifest(name, now, label, _tool(), [line for line, _ in lines], [said for _, said in lines])
                 taker.finish(manifest)
             return described(manifest, place.publish(built, name), addresses)
         except BaseException:

@@ -195,6 +195,8 @@ def find(layout: Layout, given: str) -> str:
 
 def remember_elsewhere(layout: Layout, name: str, path: str) -> None:
     """Note where a snapshot of this store lies, so that its id alone finds it."""
+    if os.path.dirname(path) == os.path.realpath(layout.snapshots):
+        return  # not elsewhere
     make_directory(layout.snapshots)
     write_durably(os.path.join(layout.snapshots, name), path)
 
@@ -256,9 +258,9 @@ def described(manifest: Manifest, path: str, known: Iterable[Address] = ()) -> S
             manifest.id,
             instant(manifest.created_at),
             manifest.label,
-            tuple(parsed.get(name) or Address.parse(name) for name in manifest.names()),
-            sum(fields["records"] for _, fields in manifest.lines),
-            sum(fields["bytes"] for _, fields in manifest.lines),
+            tuple([parsed.get(name) or Address.parse(name) for name in manifest.names()]),
+            sum([fields["records"] for fields in manifest.fields()]),
+            sum([fields["bytes"] for fields in manifest.fields()]),
             Path(path),
             manifest.tool,
         )

@@ -7,36 +7,34 @@ another name.
 from __future__ import annotations
 
 import os
-import stat
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from functools import partial
 
 from pronto_lmdb.content import write_content
+from pronto_lmdb.earlier import Earlier
 from pronto_lmdb.environment import StaleEnvironment
-from pronto_lmdb.errors import FormatVersionError, SnapshotError
+from pronto_lmdb.errors import SnapshotError
 from pronto_lmdb.files import PRIVATE_DIRECTORY, PRIVATE_FILE, sync_directory
 from pronto_lmdb.fingerprint import fingerprint, is_same, is_untouched
 from pronto_lmdb.glimpse import Glimpse, glimpse
 from pronto_lmdb.lookup import address_not_found
 from pronto_lmdb.manifest import NAME, Entry, Manifest, data_file
 from pronto_lmdb.record import STATE
-from pronto_lmdb.snapshots import read_manifest
 from pronto_lmdb.translation import translated
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
-    from typing import Any, Self
+    from typing import Self
 
     import lmdb
 
     from pronto_lmdb.address import Address
+    from pronto_lmdb.earlier import Line
     from pronto_lmdb.environment import Environment
     from pronto_lmdb.layout import Layout
     from pronto_lmdb.lookup import Lookup
 
-    Line = tuple[str, Any]
     Progress = Callable[[int, int], None]
 
 WORKERS = 4
@@ -78,27 +76,18 @@ class Taker:
         self._built = built
         self._workers = workers
         self._progress = progress
-        self._known: dict[str, Line] = {}
         self._new: list[str] = []
         try:
             os.mkdir(built, PRIVATE_DIRECTORY)
         except OSError as error:
             raise translated(error, built) from error
-        self._links: Links | None = None
-        for previous in reversed(earlier):
-            with suppress(SnapshotError, FormatVersionError):  # `backup list` tells; this one can be taken all the same
-                lines = read_manifest(previous).lines
-                # What else a line says is looked at when it is needed.
-                self._known = {line[1]["address"]: line for line in lines if type(line[1].get("view")) is str}
-                self._links = Links(previous, built)
-                break
+        self._earlier = Earlier(earlier, built)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._links is not None:
-            self._links.close()
+        self._earlier.close()
 
     def take(self, addresses: Sequence[Address], *, named: bool) -> list[Line]:
         """Write the data files, and return the lines of the manifest.
@@ -112,6 +101,7 @@ class Taker:
             StoreFullError: if there is no room.
 
         """
+        self._earlier.find(addresses)
         lines = self._all_untouched(addresses)
         rest = [number for number, line in enumerate(lines) if line is None]
         groups = [rest[at : at + _AT_ONCE] for at in range(0, len(rest), _AT_ONCE)]
@@ -138,16 +128,16 @@ class Taker:
         That takes three short calls of the system each. Handing them to several threads would cost more than that.
         """
         lines: list[Line | None] = [None] * len(addresses)
-        if self._links is None:
-            return lines
         try:
             homes = os.open(self._layout.addresses, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except OSError:
             return lines  # all are elsewhere
-        done = 0
+        known, done = self._earlier.known, 0
         try:
             for number, address in enumerate(addresses):
-                lines[number] = line = self._untouched(address, homes, self._links)
+                line = known.get(str(address))
+                if line is not None:
+                    lines[number] = line = self._untouched(address, line, homes)
                 done += line is not None
                 if line is not None and (done % _TOLD_EACH == 0 or done == len(addresses)):
                     self._tell(done, len(addresses))
@@ -161,13 +151,14 @@ class Taker:
 
     # -- one address -------------------------------------------------------------------------------------------
 
-    def _untouched(self, address: Address, homes: int, links: Links) -> Line | None:
-        line = self._known.get(str(address))
-        if line is None:
-            return None
-        view, directory = line[1]["view"], address.directory
+    def _untouched(self, address: Address, line: Line, homes: int) -> Line | None:
+        said, directory = line[1], address.directory
+        view = said.get("view")
+        if type(view) is not str:
+            return None  # what else a line says is looked at when it is needed
         if is_untouched(view, directory, homes):
-            return line if links.link(data_file(address, directory), line[1].get("bytes")) else None
+            linked = self._earlier.links[str(address)].link(data_file(address, directory), said.get("bytes"))
+            return line if linked else None
         mark = fingerprint(self._layout.home(address))
         return self._linked(address, mark) if is_same(view, mark) else None
 
@@ -203,14 +194,15 @@ class Taker:
             mark: the present fingerprint of its view.
 
         """
-        line = self._known.get(str(address))
-        if line is None or self._links is None:
+        text = str(address)
+        line = self._earlier.known.get(text)
+        if line is None:
             return None
         try:
             entry = Entry.decode(line[1], NAME)
         except SnapshotError:
             return None
-        if not self._links.link(data_file(address), entry.bytes):
+        if not self._earlier.links[text].link(data_file(address), entry.bytes):
             return None
         entry.view = mark
         return _line(entry)
@@ -257,11 +249,11 @@ class Taker:
 
         A revision does not tell: after a power cut an address may give one to another content once more.
         """
-        _, known = self._known.get(str(address), ("", {}))
-        if self._links is None or (size, checksum) != (known.get("bytes"), known.get("checksum")):
+        text, name = str(address), data_file(address)
+        _, said = self._earlier.known.get(text, (b"", {}))
+        if (size, checksum) != (said.get("bytes"), said.get("checksum")):
             return False
-        name = data_file(address)
-        if not self._links.link(name, size, name + _AGAIN):
+        if not self._earlier.links[text].link(name, size, name + _AGAIN):
             return False
         os.replace(f"{self._built}/{name}{_AGAIN}", f"{self._built}/{name}")
         return True
@@ -282,47 +274,6 @@ class Taker:
         except OSError as error:
             raise translated(error, self._built) from error
         sync_directory(self._built)
-
-
-class Links:
-    """Gives data files of a snapshot a second name in the next one.
-
-    Args:
-        previous: the directory of the snapshot that has them.
-        built: that of the one to come.
-
-    Raises:
-        ReadOnlyError, StoreFullError: where the system refuses.
-
-    """
-
-    def __init__(self, previous: str, built: str) -> None:
-        self._descriptors: list[int] = []
-        try:
-            for path in (previous, built):
-                self._descriptors.append(os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
-        except OSError as error:
-            self.close()
-            raise translated(error, path) from error
-
-    def link(self, name: str, size: int | None, new: str | None = None) -> bool:
-        """Give a file a name there, by default the same; tell whether that was possible, and it is of this size."""
-        source, target = self._descriptors
-        new = name if new is None else new
-        try:
-            os.link(name, new, src_dir_fd=source, dst_dir_fd=target, follow_symlinks=False)
-        except OSError:
-            return False  # another file system, or one without links, or too many of them
-        linked = os.stat(new, dir_fd=target, follow_symlinks=False)
-        if linked.st_size == size and stat.S_ISREG(linked.st_mode):
-            return True
-        os.unlink(new, dir_fd=target)
-        return False
-
-    def close(self) -> None:
-        """Give back the descriptors; idempotent."""
-        while self._descriptors:
-            os.close(self._descriptors.pop())
 
 
 def _flush(paths: Iterable[str]) -> None:

@@ -129,7 +129,7 @@ def _unflushed_place():
 @_rule("a file is shared where its bytes are the same, not its revision", "backup")
 def _shared_by_revision():
     def settled(self, address, found, mark, original=Taker._settled):
-        known = self._known.get(str(address))
+        known = self._earlier.known.get(str(address))
         said = (found.identity.id, found.state.revision, found.state.generation)
         if known is not None and said == tuple(known[1][name] for name in ("id", "revision", "generation")):
             line = self._linked(address, mark)

@@ -36,7 +36,8 @@ LAYERS = {
         "checking", "attic", "reindex", "mending", "repairing", "installation", "copying",
     ],
     "snapshots": [
-        "fingerprint", "glimpse", "manifest", "retention", "content", "snapshots", "taking", "restoring", "archive",
+        "fingerprint", "glimpse", "manifest", "retention", "content", "snapshots", "earlier", "taking", "restoring",
+        "archive",
     ],
     "verbs": ["address_verbs", "snapshot_verbs", "store"],
     "migration": [

@@ -16,7 +16,7 @@ import pytest
 from msgpack import packb
 
 import pronto_lmdb
-from pronto_lmdb import FormatVersionError, SnapshotError
+from pronto_lmdb import Address, AddressNotFoundError, FormatVersionError, SnapshotError
 from pronto_lmdb.content import write_content
 from pronto_lmdb.identity import Identity, State
 from pronto_lmdb.journal_format import HEADER_SIZE, Header, encode_frame
@@ -37,12 +37,12 @@ def taken(store):
     return snapshot
 
 
-def refused(store, snapshot):
+def refused(store, snapshot, addresses=None):
     """Tell whether a restore is refused, and leaves everything as it was."""
     before = contents(store)
     try:
-        store.restore(snapshot, overwrite=True)
-    except SnapshotError:
+        store.restore(snapshot, addresses, overwrite=True)
+    except (SnapshotError, AddressNotFoundError):
         assert contents(store) == before
         assert store.trash() == []
         assert os.listdir(os.path.join(store.path, "meta", "pending")) == []
@@ -264,6 +264,7 @@ def test_a_hostile_entry_is_refused(store, taken, entry):
     except SnapshotError:
         assert "address" in entry
     assert refused(store, taken)
+    assert refused(store, taken, "a")
 
 
 @pytest.mark.parametrize(
@@ -317,6 +318,86 @@ def test_an_address_that_is_listed_twice_is_refused(store, taken):
     rewrite(taken, entries=lambda entries: entries * 2)
     with pytest.raises(SnapshotError):
         store.restore(taken, overwrite=True)
+
+
+# -- one line of many --------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def many(store):
+    """A snapshot of a store with some addresses, of which each holds its name."""
+    for name in "abcde":
+        store[name]["k"] = name
+    return store.backup()
+
+
+def test_only_the_line_of_what_is_restored_must_be_right(store, many):
+    rewrite(many, entry={"id": "xyz"})
+    assert refused(store, many)
+    assert refused(store, many, ["a"])
+    assert refused(store, many, ["a", "c"])
+    assert not refused(store, many, ["b", "e"])
+    assert [str(problem.address) for problem in store.verify(many).problems] == ["a.default"]
+    with pytest.raises(SnapshotError):
+        store.contents(many)
+
+
+@pytest.mark.parametrize(
+    ("entries", "wrong"),
+    [
+        (lambda a, b, c, d, e: [a, b, c, c, d, e], "c"),
+        (lambda a, b, c, d, e: [a, c, b, d, e], "bc"),
+        (lambda a, b, c, d, e: [e, d, c, b, a], "abcde"),
+        (lambda a, b, c, d, e: [a, b, {**a, "x": c}, d, e], "c"),
+        (lambda a, b, c, d, e: [a, b, "c.default", d, e], "c"),
+        (lambda a, b, c, d, e: [a, b, {**c, "address": ["c.default"]}, d, e], "c"),
+        (lambda a, b, c, d, e: [a, b, {**c, "address": "\udc80"}, d, e], "c"),
+    ],
+)
+def test_what_is_not_in_its_place_is_not_restored(store, many, entries, wrong):
+    rewrite(many, entries=lambda given: entries(*given))
+    for name in wrong:
+        assert refused(store, many, name), name
+    assert refused(store, many)
+    with pytest.raises(SnapshotError):
+        store.contents(many)
+
+
+@pytest.mark.parametrize(
+    ("given", "instead"),
+    [
+        (b'{"address": "c.default", ', b'{"address": "c.default", "address": "b.default", '),
+        (b'{"address": "c.default", ', b'{"address": "c.default",\n'),
+        (b'{"address": "c.default", ', b'{"address": "c.default'),
+        (b'{"address": "c.default", ', b'{"address": "c.default", \xff'),
+        (b'{"address": "c.default", ', b'{"address": "c.default"}, {'),
+        (b',\n{"address": "c.default", ', b' {"address": "c.default", '),
+        (b'{"address": "c.default", ', b"[" * 100_000),
+    ],
+)
+def test_a_line_that_is_none_is_refused(store, many, given, instead):
+    path = many.path / "manifest.json"
+    begin, _, _ = path.read_bytes().replace(given, instead).rpartition(b'"checksum"')
+    path.write_bytes(begin + b'"checksum": "%b"}\n' % sha256(begin).hexdigest().encode())
+    assert refused(store, many, "c")
+    assert refused(store, many)
+    with pytest.raises(SnapshotError):
+        store.contents(many)
+    assert store.verify(store.backup(), deep=True).ok
+
+
+def test_an_address_is_found_however_its_line_is_written(store):
+    names = ["a", 'a"b', "é", "日本", "😀", "z"]
+    for name in names:
+        store[Address(name)]["k"] = name
+    snapshot = store.backup()
+    store.restore(snapshot, [Address(name) for name in names], overwrite=True)
+    # With escapes for everything but ASCII, and another field first.
+    rewrite(snapshot, entries=lambda entries: [dict(reversed(entry.items())) for entry in entries])
+    for name in names:
+        store.restore(snapshot, Address(name), to="copy", overwrite=True)
+        assert store["copy"]["k"] == name
+    assert store.verify(snapshot, deep=True).ok
 
 
 @pytest.mark.parametrize(

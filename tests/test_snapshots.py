@@ -264,6 +264,44 @@ def test_files_are_shared_with_the_newest_snapshot_that_can_be_read(filled):
     assert os.path.samefile(first.path / "bob.default.journal", third.path / "bob.default.journal")
 
 
+def shared(one, other, name):
+    return os.path.samefile(one.path / f"{name}.journal", other.path / f"{name}.journal")
+
+
+@pytest.mark.parametrize("at_rest", [False, True])
+def test_files_are_shared_with_the_newest_snapshot_that_holds_the_address(filled, request, at_rest):
+    if at_rest:
+        request.getfixturevalue("later")
+    everything = filled.backup()
+    filled["alice.research"]["more"] = 1
+    some = filled.backup("alice.research")
+    again = filled.backup("alice.research")
+    last = filled.backup()
+    assert shared(everything, last, "bob.default")
+    assert shared(some, again, "alice.research")
+    assert shared(some, last, "alice.research")
+    assert not shared(everything, last, "alice.research")
+    assert filled.verify(last, deep=True).ok
+
+
+def test_one_address_shares_its_file_with_a_snapshot_of_many(store):
+    for number in range(20):
+        store[f"agent{number}"]["k"] = number
+    everything = store.backup()
+    assert shared(everything, store.backup("agent7"), "agent7.default")
+    store["agent7"]["k"] = "new"
+    assert not shared(everything, store.backup("agent7"), "agent7.default")
+
+
+def test_how_many_snapshots_are_looked_through_is_limited(filled, monkeypatch):
+    everything = filled.backup()
+    filled.backup("alice.research")
+    monkeypatch.setattr("pronto_lmdb.earlier._MOST", 1)
+    last = filled.backup()
+    assert not shared(everything, last, "bob.default")
+    assert filled.verify(last, deep=True).ok
+
+
 def test_ttls_and_the_ttls_of_namespaces_come_along(store, clock):
     store["a"].namespace_ttl("web.sessions", 60)
     store["a"].put("lease", 1, ttl=100)
@@ -377,6 +415,14 @@ def test_a_snapshot_elsewhere_is_found_by_its_id_and_by_its_path(filled, tmp_pat
     assert filled.verify(snapshot.path).ok
     assert filled.snapshots(tmp_path / "usb") == [snapshot]
     assert filled.snapshots() == []
+
+
+def test_elsewhere_may_be_where_the_others_are(filled, root):
+    first = filled.backup()
+    second = filled.backup(dest=root / "snapshots")
+    assert filled.snapshots() == [first, second]
+    assert shared(first, second, "bob.default")
+    assert sorted(os.listdir(root / "snapshots")) == [first.id, second.id]
 
 
 def test_another_store_restores_it(filled, tmp_path):

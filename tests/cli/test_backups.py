@@ -9,6 +9,8 @@ import tarfile
 
 import pytest
 
+from pronto_lmdb.manifest import Manifest
+
 
 @pytest.fixture
 def filled(store):
@@ -167,6 +169,19 @@ def test_restore_asks_on_a_terminal(filled, taken, pronto):
 def test_restore_under_another_name(filled, taken, ok):
     assert ok("restore", taken, "bob", "--to", "bob.old", "-q").lines == ["bob.old"]
     assert filled["bob.old"]["k"] == "v"
+
+
+def test_restore_of_one_address_reads_the_manifest_once(filled, taken, ok, monkeypatch):
+    read, real = [], Manifest.decode
+    monkeypatch.setattr(Manifest, "decode", lambda content, place: read.append(place) or real(content, place))
+    ok("restore", taken, "bob", "--to", "bob.old", "-q")
+    assert len(read) == 1
+
+
+def test_an_unknown_snapshot_is_told_of_before_anybody_is_asked(filled, pronto):
+    done = pronto("restore", "20260101-000000-000000-abcd", "bob", "--overwrite", typed="y\n")
+    assert done.code == 1
+    assert "Replace" not in done.err
 
 
 def test_restore_of_one_user(filled, taken, ok):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from functools import partial
+from functools import cache, partial
 
 from pronto_cli.exits import CommandError, DeclinedError, Exit, UsageError
 from pronto_cli.jsonform import time_text, to_json
@@ -16,7 +16,7 @@ from pronto_lmdb.errors import AddressExistsError, FormatVersionError, SnapshotE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from typing import Any
 
     from pronto_cli.line import Line
@@ -37,7 +37,7 @@ def create(line: Line, streams: Streams) -> int:
     if line["output"] is not None:
         archive = os.path.join(line["output"], _ARCHIVE.format(_stamp()))
     with opened(line) as store, Progress(streams) as progress:
-        addresses = _chosen(line, store, None)
+        addresses = _chosen(line, store, lambda: [info.address for info in store.addresses(line.user)])
         snapshot = store.backup(
             addresses,
             line["label"],
@@ -54,13 +54,13 @@ def create(line: Line, streams: Streams) -> int:
     return Exit.OK
 
 
-def _chosen(line: Line, store: Store, held: Sequence[Address] | None) -> list[Address] | None:
+def _chosen(line: Line, store: Store, held: Callable[[], Sequence[Address]]) -> list[Address] | None:
     """Return the addresses that a line names: as arguments, by -a, or by -u all of one user; ``None`` for all.
 
     Args:
         line: the command line.
         store: where they are.
-        held: those that a snapshot holds; ``None`` for those of the store.
+        held: returns those that there are; not called where each is named.
 
     """
     named = [Address.parse(text) for text in line["addresses"] or ()]
@@ -70,8 +70,7 @@ def _chosen(line: Line, store: Store, held: Sequence[Address] | None) -> list[Ad
         return [current_address(line, store)]
     if line.user is None:
         return named or None
-    found = [info.address for info in store.addresses(line.user)] if held is None else held
-    chosen = [address for address in found if address.user == line.user]
+    chosen = [address for address in held() if address.user == line.user]
     if not chosen:
         raise CommandError(f"There is no address of {line.user}.", "`pronto addresses` lists those that exist.")
     return chosen
@@ -164,9 +163,12 @@ def restore(line: Line, streams: Streams) -> int:
     if asks and not streams.interactive:
         raise UsageError("This may replace addresses.", "Add --yes, or look first with --dry-run.")
     with opened(line) as store:
-        held = store.snapshot(line["snapshot"]).addresses
+        # Read here only where somebody is asked, or not each address is named: to restore it is to read it again.
+        held = cache(lambda: store.snapshot(line["snapshot"]).addresses)
+        if asks:
+            held()
         addresses = _chosen(line, store, held)
-        concerned = list(held) if addresses is None else addresses
+        concerned = list(held()) if addresses is None else addresses
         if line["to"] is not None:
             concerned = [Address.parse(line["to"])]
         replaced = [address for address in concerned if store.exists(address)]
