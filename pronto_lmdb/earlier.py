@@ -36,16 +36,16 @@ class Earlier:
     Attributes:
         known: by the text of an address, its line in the newest snapshot that holds it, and what that says. Nothing but
             the address has been looked at in it.
-        links: by the text of an address, what links its file in that snapshot.
 
     """
 
     def __init__(self, paths: Sequence[str], built: str) -> None:
         self._paths = paths[-_MOST:]
         self._built = built
-        self._opened: list[Links] = []
+        self._links: list[Links] = []
+        # Of the addresses that are known from an older one than the newest that was read.
+        self._older: dict[str, Links] = {}
         self.known: dict[str, Line] = {}
-        self.links: dict[str, Links] = {}
 
     def find(self, addresses: Sequence[Address]) -> None:
         """Get to know addresses, and maybe others. A snapshot that cannot be read is passed over."""
@@ -63,15 +63,20 @@ class Earlier:
         else:
             found = {name: line for name in names if (line := manifest.find(name)) is not None}
         links = Links(path, self._built)
-        self._opened.append(links)
-        # What a newer one says of an address counts.
-        self.known = found | self.known
-        self.links = dict.fromkeys(found, links) | self.links
+        if self._links:  # what a newer one says of an address counts
+            self._older |= dict.fromkeys(found.keys() - self.known.keys(), links)
+            found |= self.known
+        self._links.append(links)
+        self.known = found
+
+    def link(self, address: str, name: str, size: int | None, new: str | None = None) -> bool:
+        """Give the file of an address that is known another name; see :meth:`Links.link`."""
+        return self._older.get(address, self._links[0]).link(name, size, new)
 
     def close(self) -> None:
         """Give back the descriptors; idempotent."""
-        while self._opened:
-            self._opened.pop().close()
+        while self._links:
+            self._links.pop().close()
 
 
 class Links:

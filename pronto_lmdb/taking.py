@@ -157,7 +157,7 @@ class Taker:
         if type(view) is not str:
             return None  # what else a line says is looked at when it is needed
         if is_untouched(view, directory, homes):
-            linked = self._earlier.links[str(address)].link(data_file(address, directory), said.get("bytes"))
+            linked = self._earlier.link(str(address), data_file(address, directory), said.get("bytes"))
             return line if linked else None
         mark = fingerprint(self._layout.home(address))
         return self._linked(address, mark) if is_same(view, mark) else None
@@ -202,7 +202,7 @@ class Taker:
             entry = Entry.decode(line[1], NAME)
         except SnapshotError:
             return None
-        if not self._earlier.links[text].link(data_file(address), entry.bytes):
+        if not self._earlier.link(text, data_file(address), entry.bytes):
             return None
         entry.view = mark
         return _line(entry)
@@ -253,7 +253,7 @@ class Taker:
         _, said = self._earlier.known.get(text, (b"", {}))
         if (size, checksum) != (said.get("bytes"), said.get("checksum")):
             return False
-        if not self._earlier.links[text].link(name, size, name + _AGAIN):
+        if not self._earlier.link(text, name, size, name + _AGAIN):
             return False
         os.replace(f"{self._built}/{name}{_AGAIN}", f"{self._built}/{name}")
         return True

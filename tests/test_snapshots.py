@@ -293,6 +293,18 @@ def test_one_address_shares_its_file_with_a_snapshot_of_many(store):
     assert not shared(everything, store.backup("agent7"), "agent7.default")
 
 
+def test_a_file_that_a_snapshot_does_not_list_is_not_shared(store):
+    for number in range(20):
+        store[f"agent{number}"]["k"] = number
+    everything = store.backup()
+    some = store.backup([f"agent{number}" for number in range(20) if number != 7])
+    stray = some.path / "agent7.default.journal"
+    stray.write_bytes(bytes((everything.path / "agent7.default.journal").stat().st_size))
+    last = store.backup("agent7")
+    assert shared(everything, last, "agent7.default")
+    assert store.verify(last, deep=True).ok
+
+
 def test_how_many_snapshots_are_looked_through_is_limited(filled, monkeypatch):
     everything = filled.backup()
     filled.backup("alice.research")
