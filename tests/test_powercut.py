@@ -41,7 +41,7 @@ def played(seeds, images):
     for result, some in gathered(works, PATIENCE * len(seeds)):
         total.add(result)
         found += some
-    assert total.violations == [], f"rerun: python tests/powercut.py --images {images} --seed, one of {found}"
+    assert total.violations == [], f"rerun: python tests/powercut.py --images {images} --seed, one of {sorted(found)}"
     return total.images
 
 
