@@ -35,8 +35,6 @@ if TYPE_CHECKING:
     from pronto_lmdb import Keystore, Store
     from pronto_lmdb.environment import Environment
 
-pytestmark = pytest.mark.disk
-
 forks = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 
 LEVELS = ["full", "normal", "off"]

@@ -30,7 +30,7 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "posix_fallocate"), reason="the 
 IMAGES_EACH = 60
 SUITE = range(36)
 SOAK = range(1000, 1000 + 50_000 // 100)
-PATIENCE = 60.0  # seconds for a round
+PATIENCE = 20.0  # seconds for a round
 PROCESSES = 2  # that play rounds at the same time: half of a round is waiting
 
 
@@ -42,11 +42,11 @@ def played(seeds, images):
     for result, some in gathered(works, PATIENCE * len(seeds)):
         total.add(result)
         found += some
-    assert total.violations == [], f"rerun: python tests/powercut.py --images {images} --seed, one of {found}"
+    assert total.violations == [], f"rerun: python tests/powercut.py --images {images} --seed, one of {sorted(found)}"
     return total.images
 
 
-@pytest.mark.timeout(1800)
+@pytest.mark.timeout(900)
 def test_what_was_promised_survives_a_power_cut():
     assert played(SUITE, IMAGES_EACH) > 2_000
 

@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 
     from pronto_lmdb import Store
 
-pytestmark = pytest.mark.disk
-
 MIB = 1024 * 1024
 
 

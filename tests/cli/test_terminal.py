@@ -79,7 +79,7 @@ def test_nothing_is_coloured_where_that_is_not_wanted(on_terminal, environment, 
         ["selftest", "--seconds", "0"],
         ["stats", "--all"],
         ["bench", "--seconds", "0.1"],
-        ["check", "--rebuild"],
+        ["check", "--rebuild", "--timeout", "0.1"],  # which it will not do while the address is in use
     ],
 )
 def test_in_pipes_there_are_neither_colours_nor_progress(store, program, words):
