@@ -25,8 +25,10 @@ from pronto_lmdb.group_commit import GroupCommit
 class Scene:
     """A play in which every step is written down: processes one after the other, with accidents at given places."""
 
+    world_of = powercut.World
+
     def __init__(self, directory, rule=None, durability=None):
-        self.world = powercut.World(str(directory), random.Random(1), Chances(), rule)
+        self.world = self.world_of(str(directory), random.Random(1), Chances(), rule)
         self.world.durability = durability
         self.world.survival = 0
         os.mkdir(self.world.disk_path)
