@@ -39,6 +39,7 @@ from pronto_lmdb.journaled_commit import JournaledCommit
 from pronto_lmdb.notes import CREATE, REPLACE, UNMADE_MARK, read_note
 from pronto_lmdb.places import Places, refuse_nested, refuse_occupied
 from pronto_lmdb.pool import pool
+from pronto_lmdb.purging import Purging, is_purged
 from pronto_lmdb.registry import Placed, Registry, Trashed
 from pronto_lmdb.reserve import Reserve
 from pronto_lmdb.staged import is_staged, sweep_staged
@@ -72,6 +73,7 @@ class Lifecycle(Steps):
     def __init__(self, layout: Layout, lookup: Lookup, registry: Registry, owner: int, timeout: float) -> None:
         super().__init__(layout, lookup, registry, owner, timeout)
         self._places = Places(layout)
+        self._purging = Purging(layout, registry, self._places)
         self._reserve = Reserve(layout.reserve)
         self._survey = Survey(layout, registry, owner)
         self._steps = {
@@ -151,6 +153,9 @@ class Lifecycle(Steps):
         for path in sorted(paths, key=os.path.isdir):
             if is_staged(path):
                 sweep_staged(path)
+            elif is_purged(path):
+                with suppress(ProntoError):  # what the system keeps from being removed is in nobody's way
+                    self._despite_full_disk(partial(self._purging.finish, path))
             elif os.path.isdir(path):
                 self._finish_creation(path)
             else:
@@ -423,9 +428,7 @@ class Lifecycle(Steps):
             ]
             for item in doomed:
                 pool.discard_at(item.path)
-                remove_tree(item.path)
-                self._places.forget_deleted(item.trash_id)
-                self._registry.remove_trash(item.trash_id)
+            self._despite_full_disk(partial(self._purging.purge, doomed))
             return len(doomed)
 
     # -- the registry ------------------------------------------------------------------------------------------

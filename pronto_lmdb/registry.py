@@ -226,10 +226,6 @@ class Registry:
         """Strike a deleted address from the catalog as part of a change."""
         commit.delete(_TRASH + trash_id.encode())
 
-    def remove_trash(self, trash_id: str) -> None:
-        """Strike a deleted address from the catalog."""
-        self.change(lambda commit: self.remove_trash_in(commit, trash_id))
-
     # -- settings ----------------------------------------------------------------------------------------------
 
     def setting(self, name: str) -> str | None:

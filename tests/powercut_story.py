@@ -28,6 +28,7 @@ class Line:
         self.head = moment
         self.floors = []  # (place, revision)
         self.had_off = False
+        self.doomed = None  # when somebody began to remove it for good
 
     def floor(self, place):
         return max((revision for at, revision in self.floors if at <= place), default=None)
@@ -70,6 +71,9 @@ class Story:
 
     def _on_born(self, place, keystore, revision, entries):
         self.lines[keystore] = Line(Moment(revision, dict(entries), place, place))
+
+    def _on_doomed(self, place, keystore):
+        self.lines[keystore].doomed = place
 
     def _on_attempt(self, place, pid, number, keystore, base, frames):
         line = self.lines[keystore]
@@ -165,7 +169,11 @@ class Story:
 
     def expected(self, place):
         """Return the keystores that must be there after a power cut at a place."""
-        return {keystore for keystore, line in self.lines.items() if line.floor(place) is not None}
+        return {
+            keystore
+            for keystore, line in self.lines.items()
+            if line.floor(place) is not None and (line.doomed is None or line.doomed > place)
+        }
 
 
 def difference(expected, found):

@@ -32,8 +32,8 @@ LAYERS = {
         "keystore", "exchange",
     ],
     "store": [
-        "registry", "survey", "places", "reserve", "notes", "staged", "steps", "lifecycle", "adoption", "inspection",
-        "checking", "attic", "reindex", "mending", "repairing", "installation", "copying",
+        "registry", "survey", "places", "reserve", "notes", "staged", "purging", "steps", "lifecycle", "adoption",
+        "inspection", "checking", "attic", "reindex", "mending", "repairing", "installation", "copying",
     ],
     "snapshots": [
         "fingerprint", "glimpse", "manifest", "retention", "content", "snapshots", "earlier", "taking", "restoring",
