@@ -47,7 +47,12 @@ def gathered(works: Iterable[tuple[Work, tuple[object, ...]]], timeout: float) -
     """
     answers = _spawn.Queue()
     processes = [process for work, arguments in works for process in started(work, [(*arguments, answers)])]
-    found = [answers.get(timeout=timeout) for _ in processes]
+    try:
+        found = [answers.get(timeout=timeout) for _ in processes]
+    except BaseException:
+        for process in processes:
+            process.terminate()
+        raise
     finish(processes)
     answers.close()
     answers.join_thread()
