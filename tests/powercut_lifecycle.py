@@ -14,6 +14,8 @@ import random
 import tempfile
 import time
 from bisect import bisect
+from contextlib import contextmanager
+from itertools import pairwise
 from typing import NamedTuple
 
 import powercut
@@ -149,6 +151,8 @@ def purge(keystore):
 # These last at every level once they are acknowledged.
 LASTING = {create, delete, undelete, undelete_elsewhere, rename, rename_back, to_full, to_normal, to_off}
 BEGUN = (x, sync, again)  # at the level "off" the last of them is nowhere but in the view
+# At the level "off" what it deletes is then not saved.
+FULL_DISK = (delete, {"rename to base": 1})
 
 # What was done before, the operation that is disturbed, and what comes next.
 PLAYS = {
@@ -161,6 +165,7 @@ PLAYS = {
     "delete again": ((*BEGUN, delete, x), delete, undelete),
     "undelete": ((*BEGUN, delete), undelete, delete),
     "undelete elsewhere": ((*BEGUN, delete), undelete_elsewhere, x),
+    "undelete what was deleted on a full disk": ((*BEGUN, FULL_DISK), undelete_elsewhere, delete),
     "undelete one of two": ((*BEGUN, delete, x), undelete_elsewhere, delete),
     "rename": (BEGUN, rename, rename_back),
     "rename what was never saved": ((x,), rename, x),
@@ -303,68 +308,92 @@ def places_of(records):
     return {name: list(places.values()) for name, places in found.items()}
 
 
-def undisturbed(scene, play):
-    before, operation, after = PLAYS[play]
-    scene.play(*((verb, {}) for verb in before))
-    begin = scene.ends()
-    scene.play((operation, scene.listing()))
-    end = scene.ends()
-    scene.play((after, {}))
-    return begin, end
-
-
-def act(scene, play, script, sequel):
-    """Play with one fault, and what comes behind it; return where to cut the power."""
-    before, operation, after = PLAYS[play]
-    disturbed = (*((verb, {}) for verb in before), (operation, script))
-    cuts = []
-    if sequel == "goes on":
-        scene.play(*disturbed, (after, {}))
-        cuts.append(scene.ends() - 1)
-    else:
-        scene.play(*disturbed)
-        cuts.append(scene.ends() - 1)
-    if sequel == "view lost":
-        scene.lose_view()
-    if sequel == "another":
-        scene.play((after, {}))
-    else:
-        scene.play((look, {}))
-    cuts.append(scene.ends() - 1)
-    return cuts
-
-
 SEQUELS = ("looked at", "view lost", "goes on", "another")
 
 
-def explore(play, level, count=6, every=1):
-    """Play with each fault at each step, or at each so-manieth.
+class Case:
+    """One play, and what goes wrong in it.
 
     Args:
         play: one of ``PLAYS``.
         level: of the address when it is made.
-        count: power cuts at the end of each case.
-        every: 1 for all.
 
     """
-    explored = Explored()
+
+    def __init__(self, play, level):
+        self.name = f"{play} at {level}"
+        self.level = level
+        self._before, self._operation, self._after = PLAYS[play]
+
+    def listed(self, scene):
+        """Play undisturbed; return the places of the disturbed operation and of the next, and the record of both."""
+        scene.play(*self._begin())
+        ends = [scene.ends()]
+        for verb in (self._operation, self._after):
+            scene.play((verb, scene.listing()))
+            ends.append(scene.ends())
+        records = read_log(scene.world.log)
+        first, second = (places_of(records[begin:end]) for begin, end in pairwise(ends))
+        return first, second, range(ends[0], ends[-1])
+
+    def played(self, scene, script, sequel, second=None):
+        """Play with one fault, and what comes behind it, maybe with another; return where to cut the power."""
+        disturbed = [*self._begin(), (self._operation, script)]
+        after = (self._after, second or {})
+        scene.play(*disturbed, *([after] if sequel == "goes on" else []))
+        cuts = [scene.ends() - 1]
+        if sequel == "view lost":
+            scene.lose_view()
+        if sequel == "another" or (second and sequel != "goes on"):
+            scene.play(after)
+            cuts.append(scene.ends() - 1)
+        if sequel != "another" or second:
+            scene.play((look, {}))
+            cuts.append(scene.ends() - 1)
+        return cuts
+
+    def _begin(self):
+        return [step if isinstance(step, tuple) else (step, {}) for step in self._before]
+
+
+@contextmanager
+def staged(level):
     with tempfile.TemporaryDirectory(dir=powercut.scratch()) as directory:
-        scene = Play(directory, level)
-        begin, end = undisturbed(scene, play)
-        numbers = places_of(read_log(scene.world.log)[begin:end])
-        explored.take(f"{play} at {level}", scene.judged(range(begin, scene.ends()), 2))
+        yield Play(directory, level)
+
+
+def explore(play, level, count=6, every=1, pairs=0):
+    """Play with each fault at each step, or at each so-manieth, and with some pairs of faults.
+
+    Args:
+        play: one of ``PLAYS``.
+        level: of the address when it is made.
+        count: power cuts at each place behind a fault.
+        every: 1 for all.
+        pairs: how many cases in which the next operation is disturbed as well.
+
+    """
+    explored, case, rng = Explored(), Case(play, level), random.Random(f"{play} {level}")
+    with staged(level) as scene:
+        first, second, moments = case.listed(scene)
+        explored.take(case.name, scene.judged(moments[:: max(1, every // 8)], 2))
+    faults, more = (
+        [(fault, *place) for fault, places in found.items() for place in places] for found in (first, second)
+    )
     cases = [
-        (fault, number, place, sequel)
-        for fault, places in numbers.items()
-        for number, place in places
-        for sequel in SEQUELS
-        if not (fault == "dies" and sequel == "goes on")
+        (fault, sequel, None) for fault in faults for sequel in SEQUELS if (fault[0], sequel) != ("dies", "goes on")
     ]
-    for fault, number, place, sequel in cases[::every]:
-        with tempfile.TemporaryDirectory(dir=powercut.scratch()) as directory:
-            scene = Play(directory, level)
-            cuts = act(scene, play, Nth(FAULTS[fault], number), sequel)
-            explored.take(f"{play} at {level}, {fault}, {number} ({place}), {sequel}", scene.judged(cuts, count))
+    cases = cases[::every]
+    if faults and more:
+        cases += [(rng.choice(faults), rng.choice(SEQUELS), rng.choice(more)) for _ in range(pairs)]
+    for (fault, number, place), sequel, then in cases:
+        name = f"{case.name}, {fault}, {number} ({place}), {sequel}"
+        script, next_script = Nth(FAULTS[fault], number), None
+        if then is not None:
+            next_script = Nth(FAULTS[then[0]], then[1])
+            name += f", then {then[0]}, {then[1]} ({then[2]})"
+        with staged(level) as scene:
+            explored.take(name, scene.judged(case.played(scene, script, sequel, next_script), count))
     return explored
 
 
@@ -373,11 +402,12 @@ def main():
     parser.add_argument("plays", nargs="*", metavar="PLAY", help=f"of {', '.join(PLAYS)}")
     parser.add_argument("--level", nargs="*", default=list(LEVELS), help="levels")
     parser.add_argument("--every", type=int, default=1, help="take one of so many cases")
+    parser.add_argument("--pairs", type=int, default=0, help="so many cases of two faults for each play")
     arguments = parser.parse_args()
     for play in arguments.plays or PLAYS:
         for level in arguments.level:
             began = time.monotonic()
-            explored = explore(play, level, every=arguments.every)
+            explored = explore(play, level, every=arguments.every, pairs=arguments.pairs)
             took = time.monotonic() - began
             print(f"{play} at {level}: {explored.cases} cases, {explored.images} images, {took:.1f} s", flush=True)
             for wrong in explored.wrong:
