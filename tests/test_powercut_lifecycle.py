@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import os
-import random
 from itertools import cycle
 
 import pytest
-from powercut_lifecycle import ALL, FAULTS, NOTHING, PLAYS, Extreme, Listing, Nth, explore, places_of
+from powercut_lifecycle import PLAYS, explore
 
-from powercut_image import Change, File
 from pronto_lmdb.identity import LEVELS
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "posix_fallocate"), reason="the simulator knows Linux")
