@@ -12,7 +12,7 @@ from contextlib import contextmanager
 
 from pronto_lmdb.creation import build
 from pronto_lmdb.environment import StaleEnvironment
-from pronto_lmdb.errors import AddressExistsError, ConflictError, CorruptStoreError
+from pronto_lmdb.errors import AddressExistsError, ConflictError, CorruptStoreError, StoreFullError
 from pronto_lmdb.files import DirectoryLock, sync_directory, write_durably
 from pronto_lmdb.identity import DELETED, Identity, State
 from pronto_lmdb.inspection import deep_problems
@@ -176,8 +176,9 @@ class Installation(Lifecycle):
         write_durably(path, json.dumps(note))
         try:
             self.finish_replacing(note)
-        except BaseException:
-            if not self.is_begun(note):
+        except BaseException as error:
+            place = {"source": note["home"], "target": note["home"]}
+            if not self.is_begun(note) and not (isinstance(error, StoreFullError) and self.may_come_back(place)):
                 os.unlink(path)
             raise
         os.unlink(path)

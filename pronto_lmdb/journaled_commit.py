@@ -173,6 +173,19 @@ class JournaledCommit(Commit):
         self._must_flush = True
         self._end(Commit.abort)
 
+    def forget_refused(self) -> None:
+        """End the transaction, without changes; no write that was refused comes back afterwards.
+
+        Raises:
+            StoreFullError: if the disk refuses.
+
+        """
+        try:
+            if self._level != OFF and self._journal.reaches(self._position + 1):
+                self._take_back(self._position)
+        finally:
+            self.abort()
+
     def _end(self, end: Callable[[Commit], None]) -> None:
         """Let the next writer in, then flush, with the environment kept open until that is done."""
         try:

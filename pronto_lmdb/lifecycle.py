@@ -113,14 +113,14 @@ class Lifecycle(Steps):
             finally:
                 self._reserve.keep()
 
-    def _despite_full_disk(self, step: Callable[[], None]) -> None:
+    def _despite_full_disk(self, step: Callable[[], Result]) -> Result:
         """Carry out what may be repeated; if the disk is full, once more with the room that was kept for this."""
         try:
-            step()
+            return step()
         except StoreFullError:
             if not self._reserve.give_up():
                 raise
-            step()
+            return step()
 
     def _in_turn(self, address: Address, operation: Callable[[Address], Result]) -> Result:
         """Run an operation on an address under the lock; for a writer of the address it is waited without the lock.
@@ -162,24 +162,29 @@ class Lifecycle(Steps):
                 # One without its final name was never finished: nothing had begun.
                 if path.endswith(".json"):
                     try:
-                        self._despite_full_disk(partial(self._finish, read_note(path)))
+                        if not self._despite_full_disk(partial(self._finish, read_note(path))):
+                            continue
                     except (CorruptStoreError, FormatVersionError):
                         continue  # one sick address must not keep the others from anything; a check reports it
                 os.unlink(path)
 
-    def _finish(self, note: dict[str, Any]) -> None:
+    def _finish(self, note: dict[str, Any]) -> bool:
+        """Finish an operation that has begun; tell whether its note has served."""
         if note["operation"] == CREATE:
             self._finish_creation(note["built"])
             if "address" in note and self._registry.find(Address.parse(note["address"])) is None:
                 self._places.forget_unmade(note["address"])
         elif note["operation"] == REPLACE:
-            if self.is_begun(note):
-                self.finish_replacing(note)
+            if not self.is_begun(note):
+                return not self.may_come_back({"source": note["home"], "target": note["home"]})
+            self.finish_replacing(note)
         elif not any(os.path.isdir(note[place]) for place in ("source", "target")):
             self.rebuild_registry()  # somebody removed the directory itself: there is nothing left to finish
         elif self._has_begun(note):
             self._steps[note["operation"]](note)
-        # Otherwise it never came to its first commit: it has not happened, and the address may have lived on.
+        else:  # it never came to its first commit: it has not happened, and the address may have lived on
+            return not self.may_come_back(note)
+        return True
 
     # -- create ------------------------------------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 
 from pronto_lmdb.combining import run
 from pronto_lmdb.environment import StaleEnvironment
-from pronto_lmdb.errors import AddressExistsError, CorruptStoreError, StoreFullError
+from pronto_lmdb.errors import AddressExistsError, CorruptStoreError, ProntoError, StoreFullError
 from pronto_lmdb.files import move, write_durably
 from pronto_lmdb.identity import OFF, Identity, State
 from pronto_lmdb.journaled import JournaledEnvironment
@@ -70,15 +70,15 @@ class Steps:
         """Leave a durable note for as long as an operation on an address lasts.
 
         What fails before its first commit, such as for a lock, has not happened and leaves no note; what fails
-        later is finished by whoever comes next.
+        later is finished by whoever comes next. So is a first commit that the disk refuses to forget, if it comes back.
         """
         path = os.path.join(self._layout.pending, f"{os.urandom(8).hex()}.json")
         note["generation"] = self._generation(note)
         write_durably(path, json.dumps(note))
         try:
             yield note
-        except BaseException:
-            if not self._has_begun(note):
+        except BaseException as error:
+            if not self._has_begun(note) and not (isinstance(error, StoreFullError) and self.may_come_back(note)):
                 os.unlink(path)
             raise
         os.unlink(path)
@@ -92,6 +92,14 @@ class Steps:
             return True
         generation: int = note["generation"]
         return self._generation(note) > generation
+
+    def may_come_back(self, note: dict[str, Any]) -> bool:
+        """Tell whether a first commit that was refused may still appear after a power loss, if nothing keeps it."""
+        try:
+            self._begin_soon(note).forget_refused()
+        except ProntoError:
+            return True
+        return False
 
     def _generation(self, note: dict[str, Any]) -> int:
         return self._describe(note)[1].generation

@@ -22,7 +22,7 @@ import powercut
 from powercut_examination import Result, examine_at
 from powercut_image import Disk
 from powercut_log import Log, read_log
-from powercut_scenes import Scene, big, sync, x
+from powercut_scenes import Scene, big, look, sync, x
 from powercut_story import Story
 
 from pronto_lmdb.identity import LEVELS, OFF
@@ -94,10 +94,6 @@ class Nth:
 
 def again(keystore):
     keystore.put("x", 2)
-
-
-def look(keystore):
-    keystore.get("x", None)
 
 
 def create(keystore):
@@ -221,8 +217,11 @@ class Play(Scene):
         worker.disk_fails = accidents != {}
         worker.operate(promised, "alice.main")
 
+    @contextmanager
     def listing(self):
-        return Listing(Log(self.world.log))
+        log = Log(self.world.log)
+        yield Listing(log)
+        log.close()
 
     def ends(self):
         """Return how many records there are by now."""
@@ -330,7 +329,8 @@ class Case:
         scene.play(*self._begin())
         ends = [scene.ends()]
         for verb in (self._operation, self._after):
-            scene.play((verb, scene.listing()))
+            with scene.listing() as script:
+                scene.play((verb, script))
             ends.append(scene.ends())
         records = read_log(scene.world.log)
         first, second = (places_of(records[begin:end]) for begin, end in pairwise(ends))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import random
 import signal
@@ -20,6 +21,8 @@ from powercut_work import Worker, instrument
 import pronto_lmdb
 from pronto_lmdb import clock, operations, places
 from pronto_lmdb.group_commit import GroupCommit
+from pronto_lmdb.journal import Journal
+from pronto_lmdb.journaled_commit import JournaledCommit
 
 
 class Scene:
@@ -142,6 +145,26 @@ def delete_and_die(keystore):
     """Delete an address, and die when it lies in the trash and the catalog does not know it."""
     places.Places.remember_deleted = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
     delete(keystore)
+
+
+def rename_and_die(keystore):
+    """Rename an address, and die when the journal says so and the view does not."""
+    JournaledCommit._publish_view = lambda _: os.kill(os.getpid(), signal.SIGKILL)
+    rename(keystore)
+
+
+def rename_for_ever(keystore):
+    """Rename an address on a disk that refuses to forget what it has refused."""
+
+    def refuse(*_):
+        raise OSError(errno.ENOSPC, "No space left on device (injected)")
+
+    Journal.take_back = refuse
+    rename(keystore)
+
+
+def look(keystore):
+    keystore.get("x", None)
 
 
 def undelete(keystore):

@@ -17,9 +17,12 @@ from powercut_scenes import (
     full,
     group,
     k,
+    look,
     one,
     padding,
     rename,
+    rename_and_die,
+    rename_for_ever,
     sync,
     undelete,
     x,
@@ -129,6 +132,16 @@ ACCIDENTS = {
     "who deletes on a full disk dies when it lies in the trash": (
         "off",
         [(x, {}), (delete_and_die, {"rename to base": 1})],
+    ),
+    "who renames an address dies when only the journal says so, and another one comes": (
+        "full",
+        [(x, {}), (rename_and_die, {})],
+        [(look, {})],
+    ),
+    "a rename is refused, and the disk refuses to forget it": (
+        "full",
+        [(x, {}), (rename_for_ever, {"commit": 1})],
+        [(look, {})],
     ),
     "who makes an address dies when it has its name": ("off", [(x, {"after rename to alice.main": "die"})], FIRST),
 }
