@@ -340,7 +340,7 @@ class Lifecycle(Steps):
         if found is None or found[0].id != note["replaced"]:
             return True
         generation: int = note["generation"]
-        return found[1].generation > generation
+        return found[1].generation > generation and found[1].status != LIVE
 
     def finish_replacing(self, note: dict[str, Any]) -> None:
         """Move a keystore to the trash, unless it lies there already, and a finished one to its place."""

@@ -10,7 +10,7 @@ from pronto_lmdb.combining import run
 from pronto_lmdb.environment import StaleEnvironment
 from pronto_lmdb.errors import AddressExistsError, CorruptStoreError, ProntoError, StoreFullError
 from pronto_lmdb.files import move, write_durably
-from pronto_lmdb.identity import OFF, Identity, State
+from pronto_lmdb.identity import LIVE, OFF, Identity, State
 from pronto_lmdb.journaled import JournaledEnvironment
 from pronto_lmdb.journaled_commit import JournaledCommit
 from pronto_lmdb.lookup import address_not_found
@@ -87,11 +87,18 @@ class Steps:
         """Tell whether the first commit of an operation has happened.
 
         What was moved has: at the level "off" a power loss may have taken that commit back, and others before it.
+        Otherwise the keystore says so: a note that could not be dropped at once may see later commits than its own.
         """
         if note["source"] != note["target"] and not os.path.isdir(note["source"]):
             return True
+        identity, state = self._describe(note)
+        says = {
+            "delete": state.status != LIVE,
+            "undelete": state.status == LIVE and identity.address == note["address"],
+            "rename": identity.address == note["address"],
+        }
         generation: int = note["generation"]
-        return self._generation(note) > generation
+        return state.generation > generation and says.get(note["operation"], True)
 
     def may_come_back(self, note: dict[str, Any]) -> bool:
         """Tell whether a first commit that was refused may still appear after a power loss, if nothing keeps it."""

@@ -79,3 +79,31 @@ def test_a_wrong_note_is_damage_that_stops_nobody_and_a_repair_puts_aside(root: 
         assert store.check().ok
         assert [str(info.address) for info in store.addresses()] == ["a.main", "c.main"]
     assert list((root / "trash").glob("aside-*/n.json"))
+
+
+STALE = {
+    "rename": {"old": "a.main", "address": "b.main", "target": "addresses/b.main"},
+    "delete": {
+        "address": "a.main",
+        "target": "trash/0000000000000001-00000000",
+        "trash_id": "0000000000000001-00000000",
+    },
+    "undelete": {"address": "b.main", "target": "addresses/b.main", "trash_id": "0000000000000001-00000000"},
+}
+
+
+@pytest.mark.parametrize("operation", STALE)
+def test_a_note_that_stayed_behind_is_not_carried_out_when_others_have_come_since(root: Path, operation: str) -> None:
+    with pronto_lmdb.open(root) as store:
+        store["a.main"]["key"] = 1
+        for level in ("normal", "full", "normal"):
+            store.set_durability("a.main", level)  # each is a commit of the life cycle
+    note = {"operation": operation, "source": str(root / "addresses" / "a.main"), "generation": 1, **STALE[operation]}
+    note["target"] = str(root / note["target"])
+    written(root / "meta" / "pending" / "n.json", note)
+    with pronto_lmdb.open(root) as store:
+        assert store["a.main"]["key"] == 1
+        assert [str(info.address) for info in store.addresses()] == ["a.main"]
+        assert store.trash() == []
+        assert store.check().ok
+    assert list((root / "meta" / "pending").iterdir()) == []
