@@ -85,10 +85,10 @@ STALE = {
     "rename": {"old": "a.main", "address": "b.main", "target": "addresses/b.main"},
     "delete": {
         "address": "a.main",
-        "target": "trash/0000000000000001-00000000",
-        "trash_id": "0000000000000001-00000000",
+        "target": "trash/1-0",
+        "trash_id": "1-0",
     },
-    "undelete": {"address": "b.main", "target": "addresses/b.main", "trash_id": "0000000000000001-00000000"},
+    "undelete": {"address": "b.main", "target": "addresses/b.main", "trash_id": "1-0"},
 }
 
 
