@@ -37,6 +37,8 @@ _LONGEST_SEARCH = 64
 # After how many commits somebody looks for readers that were killed: until then the pages that they saw are not used
 # again, and each commit lets the file grow by a few.
 _READER_CHECKS = 16
+# What the error says of a write that was refused and may come back all the same.
+UNFORGOTTEN = "the disk refuses to forget it"
 
 
 class JournaledCommit(Commit):
@@ -279,7 +281,7 @@ class JournaledCommit(Commit):
             self._journal.take_back(*starts)
         except OSError as error:
             raise StoreFullError(
-                f"{self._environment.path}: the write failed, and the disk refuses to forget it: {error.strerror}.",
+                f"{self._environment.path}: the write failed, and {UNFORGOTTEN}: {error.strerror}.",
                 "It is not visible, but may appear after a crash or a power loss. Look at the system log.",
             ) from error
 

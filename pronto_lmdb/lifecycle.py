@@ -35,7 +35,7 @@ from pronto_lmdb.files import (
 )
 from pronto_lmdb.identity import DELETED, LEVELS, LIVE, OFF, Identity, State
 from pronto_lmdb.journaled import JournaledEnvironment, is_journaled
-from pronto_lmdb.journaled_commit import JournaledCommit
+from pronto_lmdb.journaled_commit import UNFORGOTTEN, JournaledCommit
 from pronto_lmdb.notes import CREATE, REPLACE, UNMADE_MARK, read_note
 from pronto_lmdb.places import Places, refuse_nested, refuse_occupied
 from pronto_lmdb.pool import pool
@@ -97,12 +97,8 @@ class Lifecycle(Steps):
             LockTimeoutError: if another process or thread holds it too long.
 
         """
-        for directory in (
-            self._layout.addresses,
-            self._layout.pending,
-            self._layout.places,
-            self._layout.trash,
-        ):
+        layout = self._layout
+        for directory in (layout.addresses, layout.pending, layout.places, layout.trash):
             make_directory(directory)
         with pool.passing(self._layout.lifecycle_lock) as lock:
             lock.acquire(self._timeout if timeout is None else timeout)
@@ -117,10 +113,15 @@ class Lifecycle(Steps):
         """Carry out what may be repeated; if the disk is full, once more with the room that was kept for this."""
         try:
             return step()
-        except StoreFullError:
+        except StoreFullError as refusal:
             if not self._reserve.give_up():
                 raise
-            return step()
+            try:
+                return step()
+            except StoreFullError:
+                if UNFORGOTTEN in refusal.problem:
+                    raise refusal from None  # whatever the second attempt says, the first may come back
+                raise
 
     def _in_turn(self, address: Address, operation: Callable[[Address], Result]) -> Result:
         """Run an operation on an address under the lock; for a writer of the address it is waited without the lock.
