@@ -141,6 +141,7 @@ def test_the_store_of_a_size_holds_that_many_bytes_and_is_written_several_times(
 # -- disk use ----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.disk
 def test_writing_and_holding_are_measured_in_bytes(tiny_run, monkeypatch, tmp_path):
     monkeypatch.setattr(disk_use, "RECORDS", 300)
     run = tiny_run()
