@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 NAME = "addresses"
 SIZES = (1_000, 10_000, 100_000)
 BLOCKS = 10
-TOUCHES = 20_000
+TOUCHES = 10_000
 # More than any store keeps open: from here on memory must stay as it is.
 _WARM = 1_000
 # Up to which size everything is checked, too.

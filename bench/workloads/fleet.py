@@ -20,7 +20,7 @@ from bench.values import Values
 NAME = "fleet"
 VALUE_BYTES = 250
 RECORDS = 500
-PROCESSES = {"durable": (1, 2, 4, 8, 16, 32), "relaxed": (1, 4, 16)}
+PROCESSES = {"durable": (1, 4, 16, 32), "relaxed": (1, 4, 16)}
 ON_ONE_ADDRESS = 8
 SHARED_ADDRESS = "agents.all"
 # An address of nobody, for the process that measures.

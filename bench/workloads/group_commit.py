@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 NAME = "group commit"
 VALUE_BYTES = 250
 RECORDS_EACH = 50
-THREADS = (1, 8, 32, 128)
-TASKS = (1, 16, 256, 1_024)
+THREADS = (1, 32, 128)
+TASKS = (1, 256, 1_024)
 CONTENDERS = ("pronto-full", "raw-full", "sqlite-full", "rocksdict-full", "plyvel-full", "redis-full")
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from bench.harness import Run
 
 NAME = "migration"
-ROWS = 1_000_000
+ROWS = 300_000
 QUICK_ROWS = 25_000
 VALUE_BYTES = 250
 NAMESPACES = 100
