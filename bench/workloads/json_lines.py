@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 NAME = "json lines"
 IMPORT, EXPORT, BATCH = "import", "export", "batch"
-ROWS = {"quick": 60_000, "complete": 200_000}
+ROWS = {"quick": 100_000, "complete": 200_000}
 
 # What one would write by hand, with the same work done: every key and value checked, one flush for a megabyte.
 _BY_HAND = """
