@@ -51,7 +51,8 @@ class Purging:
 
         """
         removed = {item.trash_id: self._remove(item) for item in doomed}
-        self._forget(removed)
+        if removed:
+            self._forget(removed)
 
     def finish(self, aside: str) -> None:
         """Remove what was put aside by somebody who did not come to the end."""

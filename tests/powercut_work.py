@@ -98,6 +98,11 @@ class Witness:
             with witness.observer.telling():
                 original(journal)
 
+        def forget_refused(commit, original=JournaledCommit.forget_refused):
+            witness.seen.pop(commit._environment.keystore_id.hex(), None)  # who only looks promises nothing
+            original(commit)
+
+        JournaledCommit.forget_refused = forget_refused
         Journal._flush_shared, Environment._resize = flush_shared, resize
         JournaledCommit._begin, JournaledCommit._publish, Commit._commit = begin, attempt, publish
         JournaledEnvironment.flush_view = flush_view
