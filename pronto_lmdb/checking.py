@@ -251,14 +251,15 @@ class Checker:
             guard: entered while the environment is opened.
 
         """
+        before = _inode(path)
         try:
             problems = damaged_files(path) if os.path.isdir(path) else []
             problems = problems or self._inspected(path, guard)
             # What opening it has come upon.
             return problems or (torn_files(path) if os.path.isdir(path) else [])
         except Exception as error:  # noqa: BLE001 - whatever damage leads to, the other addresses are looked at
-            # It may have been renamed or purged under our eyes.
-            return [_explained(error, path)] if os.path.isdir(path) else []
+            # It may have been renamed or purged under our eyes, and another one made in its place.
+            return [_explained(error, path)] if before is not None and _inode(path) == before else []
 
     def _inspected(self, path: str, guard: Callable[[], AbstractContextManager[None]]) -> list[str]:
         while True:
@@ -384,6 +385,14 @@ def _address(identity: Identity) -> Address | None:
         return Address.parse(identity.address)
     except InvalidAddressError:
         return None
+
+
+def _inode(path: str) -> int | None:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_ino if stat.S_ISDIR(found.st_mode) else None
 
 
 def _explained(error: Exception, path: str) -> str:
